@@ -1,0 +1,76 @@
+//! What is written down of one container before anything of it exists.
+
+use nshost_plan::{LinkId, LinkName, Plan};
+use serde::{Deserialize, Serialize};
+
+/// A link's hardware address. Chosen at random before the link is made, it tells our link from
+/// anybody else's of the same name.
+pub type Mac = [u8; 6];
+
+/// One container's entry. All undo follows from it: it names everything outside of the container
+/// that may exist because of it, and how to tell that from other people's things.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Unique on this host.
+    pub id: String,
+    /// What the operator calls it (`--name`).
+    pub name: Option<String>,
+    /// The number that the facts told the script; unique among entries.
+    pub instance: u16,
+    /// `/proc/sys/kernel/random/boot_id`: after a reboot nothing of it is left in the kernel.
+    pub boot: String,
+    /// The network namespace in which its host side lies.
+    pub host: NetworkNamespaceId,
+    /// Whether that namespace was made for this launch alone (rootless) and vanishes with it.
+    pub host_is_private: bool,
+    /// What was permitted.
+    pub plan: Plan,
+    /// The hardware address of each link's host end, by link id.
+    pub macs: Vec<Mac>,
+    /// Forwarding that has to be put back: interfaces of the host for which this container needs it,
+    /// with what was there before anybody of us came.
+    pub forwarding: Vec<ForwardingHold>,
+    /// The container's first process, once it exists.
+    pub process: Option<ProcessId>,
+}
+
+/// A network namespace's identity: device and inode of its file (`namespaces(7)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NetworkNamespaceId {
+    /// Device of nsfs.
+    pub device: u64,
+    /// Inode.
+    pub inode: u64,
+}
+
+/// A process that cannot be confused with a later one of the same pid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// As the broker sees it.
+    pub pid: i32,
+    /// Field 22 of `/proc/PID/stat`, in clock ticks after boot.
+    pub start: u64,
+}
+
+/// A need for forwarding on an interface that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardingHold {
+    /// The interface.
+    pub link: LinkName,
+    /// For IPv6 (else IPv4).
+    pub v6: bool,
+    /// Whether it was on before the first of us turned it on.
+    pub was_on: bool,
+}
+
+impl Record {
+    /// The links' host ends: id, name, hardware address.
+    pub fn host_ends(&self) -> impl Iterator<Item = (LinkId, &LinkName, Mac)> {
+        self.plan.links().zip(&self.macs).map(|((id, veth), mac)| (id, &veth.host, *mac))
+    }
+
+    /// Whether anything of it is in the nftables table.
+    pub fn uses_nftables(&self) -> bool {
+        self.plan.masquerades().next().is_some() || self.plan.forwards().next().is_some()
+    }
+}

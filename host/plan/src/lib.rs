@@ -1,0 +1,35 @@
+//! The nouns of nshost: every step that a setup script can ask for, the facts it may look at, the
+//! limits it lives within, and how all of that is encoded and shown.
+//!
+//! Pure: no file, no socket, no clock. A value of any type here is well formed by construction
+//! (decoding included); whether it is *allowed* is the business of `policy`.
+
+mod address;
+pub mod codec;
+mod error;
+mod facts;
+mod limits;
+mod link;
+mod mount;
+mod namespace;
+mod nat;
+mod plan;
+mod process;
+mod route;
+pub mod show;
+mod step;
+mod uts;
+
+pub use address::{Address, Cidr};
+pub use error::{Code, Error};
+pub use facts::{AddressFact, DefaultRoute, FactKind, Facts, FactsRead, Family, LinkFact, Taken};
+pub use limits::Limits;
+pub use link::{Interface, LinkId, LinkName, Side, Veth};
+pub use mount::ResolvConf;
+pub use namespace::{Namespace, Namespaces};
+pub use nat::{Forward, Masquerade, PortRange, Protocol};
+pub use plan::Plan;
+pub use process::{AbsolutePath, Argument, Command, Variable};
+pub use route::Route;
+pub use step::Step;
+pub use uts::UtsName;

@@ -1,0 +1,119 @@
+//! How a plan is shown: a line for each step, and a drawing of the links.
+
+use std::fmt::Write;
+
+use crate::{Interface, LinkId, Plan, Side, Step};
+
+/// Text from anybody, safe on a terminal: quoted, control characters escaped, at most 80 characters.
+pub fn quote(text: &str) -> String {
+    const MAX: usize = 80;
+    let mut safe: String = text.chars().take(MAX).flat_map(char::escape_debug).collect();
+    if text.chars().count() > MAX {
+        safe.push('…');
+    }
+    format!("\"{safe}\"")
+}
+
+/// One line of a script's log, safe on a terminal: without control characters and bidirectional overrides.
+pub fn log_line(text: &str) -> String {
+    let hostile = |c: char| {
+        c != '\t'
+            && (c.is_control()
+                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    };
+    text.chars().map(|c| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+/// The step in words that a reader of `ip(8)` knows.
+pub fn step(plan: &Plan, step: &Step) -> String {
+    let name = |interface: &Interface| {
+        let name = plan.interface_name(*interface);
+        match interface {
+            Interface::Loopback => name.to_string(),
+            Interface::End(_, side) => format!("{name} ({})", side.name()),
+        }
+    };
+    match step {
+        Step::Namespace(kind) => format!("namespace {kind}"),
+        Step::Hostname(host) => format!("hostname {}", quote(host.as_str())),
+        Step::DomainName(domain) => format!("domain name {}", quote(domain.as_str())),
+        Step::PrivatePropagation => "mount propagation private".to_string(),
+        Step::Proc => "mount /proc".to_string(),
+        Step::ResolvConf(conf) => {
+            let servers: Vec<String> = conf.nameservers().iter().map(ToString::to_string).collect();
+            format!("resolv.conf nameserver {}", servers.join(" "))
+        }
+        Step::Command(command) => {
+            let words: Vec<String> = command.arguments().iter().map(|word| quote(word.as_str())).collect();
+            format!("command {}", words.join(" "))
+        }
+        Step::Variable(variable) => format!("environment {}={}", variable.name(), quote(variable.value())),
+        Step::WorkingDirectory(path) => format!("working directory {}", quote(path.as_str())),
+        Step::Veth(veth) => format!("link veth {} (host) — {} (container)", veth.host, veth.container),
+        Step::Address(address) => format!("address {} on {}", address.cidr, name(&address.interface)),
+        Step::Up(interface) => format!("up {}", name(interface)),
+        Step::Route(route) => {
+            let to = if route.to.prefix() == 0 { "default".to_string() } else { route.to.to_string() };
+            let via = route.via.map_or(String::new(), |via| format!(" via {via}"));
+            format!("route {to}{via} by {}", name(&route.interface))
+        }
+        Step::Masquerade(masquerade) => format!("masquerade {} out by {}", masquerade.source, masquerade.out),
+        Step::Forward(forward) => {
+            let host = forward.host_address.map_or("*".to_string(), bracketed);
+            let last = u32::from(forward.to_port) + forward.ports.count() - 1;
+            let to_ports = if forward.ports.count() == 1 {
+                forward.to_port.to_string()
+            } else {
+                format!("{}-{last}", forward.to_port)
+            };
+            format!(
+                "forward {} {host}:{} to {}:{to_ports}",
+                forward.protocol.name(),
+                forward.ports,
+                bracketed(forward.to)
+            )
+        }
+    }
+}
+
+fn bracketed(address: std::net::IpAddr) -> String {
+    if address.is_ipv4() { address.to_string() } else { format!("[{address}]") }
+}
+
+/// The whole plan: numbered steps.
+pub fn plan(plan: &Plan) -> String {
+    let mut text = String::new();
+    let width = plan.steps().len().to_string().len();
+    for (index, item) in plan.steps().iter().enumerate() {
+        let _ = writeln!(text, "{:>width$}  {}", index + 1, step(plan, item));
+    }
+    text
+}
+
+/// A drawing of host and container with the links between them; empty for a plan without links.
+pub fn topology(plan: &Plan) -> String {
+    let rows: Vec<(String, String)> =
+        plan.links().map(|(id, _)| (end(plan, id, Side::Host), end(plan, id, Side::Container))).collect();
+    let left = rows.iter().map(|(host, _)| host.chars().count()).chain([4]).max().unwrap_or(0);
+    let right = rows.iter().map(|(_, container)| container.chars().count()).chain([9]).max().unwrap_or(0);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let bar = |n: usize| "─".repeat(n + 2);
+    let mut text =
+        format!("┌─host{}┐          ┌─container{}┐\n", "─".repeat(left + 2 - 5), "─".repeat(right + 2 - 10));
+    for (host, container) in &rows {
+        let (host_pad, container_pad) =
+            (" ".repeat(left - host.chars().count()), " ".repeat(right - container.chars().count()));
+        let _ = writeln!(text, "│ {host}{host_pad} ├───veth───┤ {container}{container_pad} │");
+    }
+    let _ = writeln!(text, "└{}┘          └{}┘", bar(left), bar(right));
+    text
+}
+
+fn end(plan: &Plan, id: LinkId, side: Side) -> String {
+    let interface = Interface::End(id, side);
+    let addresses: Vec<String> =
+        plan.addresses().filter(|a| a.interface == interface).map(|a| a.cidr.to_string()).collect();
+    [plan.interface_name(interface).to_string()].into_iter().chain(addresses).collect::<Vec<_>>().join(" ")
+}
