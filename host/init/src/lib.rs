@@ -1,1 +1,81 @@
-//! init
+//! What runs in the cloned child between clone and exec.
+//!
+//! Who: a copy of the broker's only thread, in the container's new namespaces. Rights: those of the
+//! new namespaces. From its first to its last line there is no allocation (the crate is `no_std`
+//! and has no allocator), no lock, no log and no destructor: all that it needs was rendered before
+//! the clone. It leaves by `execve` or `_exit`, and reports at most one fixed [`Report`].
+
+#![no_std]
+#![expect(unsafe_code, reason = "between clone and exec there is only libc")]
+
+mod exec;
+mod identity;
+mod mount;
+mod reaper;
+mod report;
+mod stdio;
+mod wait;
+
+use core::ffi::{CStr, c_char, c_int};
+
+pub use report::{Report, Stage};
+
+/// All that the child needs, rendered before the clone.
+pub struct Orders<'a> {
+    /// Where the child waits: one byte opens it, end-of-file means that the broker is gone.
+    pub gate: c_int,
+    /// The broker's end of the gate, which the child must let go of.
+    pub gate_opener: c_int,
+    /// A close-on-exec socket: one [`Report`] on failure, end-of-file when exec has succeeded.
+    pub report: c_int,
+    /// The broker's end of it.
+    pub report_reader: c_int,
+    /// Whether there is a user namespace in which to become root.
+    pub user_namespace: bool,
+    /// `sethostname(2)`.
+    pub hostname: Option<&'a [u8]>,
+    /// `setdomainname(2)`.
+    pub domain_name: Option<&'a [u8]>,
+    /// Make every mount private.
+    pub private_propagation: bool,
+    /// Mount a fresh `/proc`.
+    pub proc: bool,
+    /// Text for `/etc/resolv.conf`.
+    pub resolv_conf: Option<&'a [u8]>,
+    /// The pseudo-terminal's container end: becomes the controlling terminal.
+    pub terminal: Option<c_int>,
+    /// Which of standard input, output and error the terminal takes the place of.
+    pub terminal_for: [bool; 3],
+    /// Where the command starts.
+    pub working_directory: &'a CStr,
+    /// The paths at which the command may be, tried in order.
+    pub candidates: &'a [&'a CStr],
+    /// `argv`, ended by a null pointer.
+    pub arguments: *const *const c_char,
+    /// `envp`, ended by a null pointer.
+    pub environment: *const *const c_char,
+    /// Whether to stay as a first process that reaps orphans and passes signals on.
+    pub reaper: bool,
+}
+
+/// Prepares the inside of the container and executes the command.
+///
+/// # Safety
+/// To be called in a child that was just cloned from a single-threaded process, with the fds in
+/// `orders` open there and `arguments` and `environment` valid, null-terminated arrays.
+pub unsafe fn run(orders: &Orders<'_>) -> ! {
+    wait::at_gate(orders);
+    identity::become_root(orders);
+    wait::die_with_parent(orders);
+    identity::name_host(orders);
+    mount::prepare(orders);
+    stdio::detach_from_terminal(orders);
+    stdio::reset_signals();
+    stdio::enter_working_directory(orders);
+    stdio::close_on_exec(orders);
+    if orders.reaper {
+        reaper::fork_command(orders);
+    }
+    // SAFETY: the caller vouches for both arrays.
+    unsafe { exec::command(orders) }
+}

@@ -1,0 +1,84 @@
+//! `--init`: a first process that reaps orphans and passes signals on.
+
+use core::{
+    ffi::{c_int, c_ulong},
+    ptr,
+};
+
+use crate::{Orders, Stage, report, stdio};
+
+/// Returns in the command's process only; the first process stays here until the command ends, and
+/// then ends with its status (128 + N for signal N: a namespace's first process cannot end by a
+/// signal of its own).
+///
+/// All signals are blocked before the fork, so that none is lost and none arrives in a handler.
+pub(crate) fn fork_command(orders: &Orders<'_>) {
+    stdio::set_signal_mask(u64::MAX);
+    // SAFETY: a plain fork by system call; nothing here depends on libc's idea of the process.
+    let command = unsafe { libc::syscall(libc::SYS_clone, c_ulong::from(libc::SIGCHLD as u32), 0, 0, 0, 0) };
+    match command {
+        -1 => report::fail(orders.report, Stage::Reaper),
+        0 => command_side(orders),
+        pid => reap_until_end_of(pid as c_int),
+    }
+}
+
+/// The command leads a process group of its own and has the terminal's foreground, as under a shell.
+fn command_side(orders: &Orders<'_>) {
+    // SAFETY: numbers only. SIGTTOU is still blocked, so taking the foreground does not stop us. Without
+    // a PID namespace the reaper's end would not end the command; this does.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong);
+        libc::setpgid(0, 0);
+        if let Some(terminal) = orders.terminal {
+            let group = libc::getpid();
+            libc::ioctl(terminal, libc::TIOCSPGRP, &raw const group);
+        }
+    }
+    stdio::set_signal_mask(0);
+}
+
+fn reap_until_end_of(command: c_int) -> ! {
+    // SAFETY: numbers only. Not dumpable: nobody inside reads this process or writes its program
+    // through /proc/1 (the CVE-2019-5736 class). The report socket must close here as well, or the
+    // broker would not see that exec succeeded.
+    unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, 0 as c_ulong);
+        libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0);
+    }
+    loop {
+        let all = u64::MAX;
+        // SAFETY: the kernel's mask is 8 bytes; no siginfo, no time-out.
+        let signal = unsafe {
+            libc::syscall(libc::SYS_rt_sigtimedwait, &raw const all, ptr::null::<u8>(), ptr::null::<u8>(), 8)
+        } as c_int;
+        match signal {
+            libc::SIGCHLD => collect(command),
+            1..=64 => {
+                // SAFETY: `command` is our child and not yet waited for.
+                unsafe { libc::kill(command, signal) };
+            }
+            _ => {}
+        }
+    }
+}
+
+fn collect(command: c_int) {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a writable int.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        if pid <= 0 {
+            return;
+        }
+        if pid == command {
+            let code = if libc::WIFSIGNALED(status) {
+                128 + libc::WTERMSIG(status)
+            } else {
+                libc::WEXITSTATUS(status)
+            };
+            // SAFETY: takes any status.
+            unsafe { libc::_exit(code) }
+        }
+    }
+}

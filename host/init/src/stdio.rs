@@ -1,0 +1,66 @@
+//! Session, terminal, signals, working directory, descriptors.
+
+use core::{ffi::c_int, ptr};
+
+use crate::{Orders, Stage, report};
+
+/// Starts a session of its own, so that the operator's terminal is not this one's controlling
+/// terminal (no TIOCSTI way back), and takes the pseudo-terminal in its place if there is one.
+pub(crate) fn detach_from_terminal(orders: &Orders<'_>) {
+    // SAFETY: these take numbers only; each fd is open.
+    unsafe {
+        report::check(libc::setsid(), orders.report, Stage::Terminal);
+        let Some(terminal) = orders.terminal else { return };
+        report::check(libc::ioctl(terminal, libc::TIOCSCTTY, 0), orders.report, Stage::Terminal);
+        for (fd, wanted) in (0..).zip(orders.terminal_for) {
+            if wanted {
+                report::check(libc::dup2(terminal, fd), orders.report, Stage::Terminal);
+            }
+        }
+    }
+}
+
+/// Gives every signal its default action and blocks none: what the broker set up for itself is not
+/// the command's.
+pub(crate) fn reset_signals() {
+    // The kernel's own struct, zeroed: SIG_DFL, no flags, empty mask. By system call, since libc
+    // keeps some real-time signals to itself and would leave them ignored.
+    let default = [0u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: `default` is as large as the kernel's sigaction (32 bytes; 24 on aarch64); the
+        // mask is the kernel's 8 bytes. SIGKILL and SIGSTOP fail, which is right.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), 8) };
+    }
+    set_signal_mask(0);
+}
+
+/// Blocks the signals of `mask` (bit N-1 for signal N), and no others.
+pub(crate) fn set_signal_mask(mask: u64) {
+    // SAFETY: the kernel's mask is 8 bytes.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, ptr::null::<u64>(), 8)
+    };
+}
+
+/// Goes where the command starts. A directory that is not beneath this root (an inherited handle
+/// from outside, say) is refused: `getcwd(2)` then begins with "(unreachable)".
+pub(crate) fn enter_working_directory(orders: &Orders<'_>) {
+    let mut path = [0u8; 4096];
+    // SAFETY: a C string; a writable buffer with its length.
+    unsafe {
+        let result = libc::chdir(orders.working_directory.as_ptr());
+        report::check(result, orders.report, Stage::WorkingDirectory);
+        let length = libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len());
+        if length <= 0 || path[0] != b'/' {
+            report::fail_with(orders.report, Stage::WorkingDirectory, libc::ENOENT);
+        }
+    }
+}
+
+/// Nothing but standard input, output and error goes through exec.
+pub(crate) fn close_on_exec(orders: &Orders<'_>) {
+    // SAFETY: numbers only.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } as c_int;
+    report::check(result, orders.report, Stage::Descriptors);
+}
