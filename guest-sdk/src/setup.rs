@@ -1,0 +1,40 @@
+//! The way in: what the host calls.
+
+use crate::{Error, Result, bindings::nshost::setup::types};
+
+/// Makes a function the component's `setup`. It takes nothing and returns [`Result`].
+///
+/// ```
+/// # mod script {
+/// use nshost_sdk::prelude::*;
+///
+/// fn setup() -> Result {
+///     container::unshare([UTS, PID, MOUNT])?;
+///     container::hostname("plain")
+/// }
+///
+/// nshost_sdk::setup!(setup);
+/// # }
+/// ```
+#[macro_export]
+macro_rules! setup {
+    ($setup:path) => {
+        const _: () = {
+            struct Script;
+
+            impl $crate::bindings::Guest for Script {
+                fn setup() -> ::core::result::Result<(), $crate::bindings::nshost::setup::types::Error> {
+                    $crate::run($setup)
+                }
+            }
+
+    $crate::bindings::export!(Script with_types_in $crate::bindings);
+        };
+    };
+}
+
+/// Calls the script's function.
+#[doc(hidden)]
+pub fn run(setup: fn() -> Result) -> std::result::Result<(), types::Error> {
+    setup().map_err(Error::into)
+}

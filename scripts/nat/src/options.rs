@@ -1,0 +1,39 @@
+//! What the operator can say: `nat [PORT] [out=INTERFACE] [dns=ADDRESS[,ADDRESS…]] [v6]`.
+
+use nshost_sdk::prelude::*;
+
+/// The script's arguments.
+pub struct Options {
+    /// The host's port that leads to the container's port 80.
+    pub port: u16,
+    /// The interface by which the way out goes; none: that of the host's default route.
+    pub out: Option<String>,
+    /// The container's name servers.
+    pub dns: Vec<String>,
+    /// Whether to ask for IPv6 too.
+    pub v6: bool,
+}
+
+impl Options {
+    pub fn parse(arguments: &[String]) -> Result<Options> {
+        let mut options = Options { port: 80, out: None, dns: Vec::new(), v6: false };
+        for argument in arguments {
+            match argument.split_once('=') {
+                Some(("out", link)) => options.out = Some(link.to_string()),
+                Some(("dns", servers)) => options.dns.extend(servers.split(',').map(String::from)),
+                None if argument == "v6" => options.v6 = true,
+                None if argument.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    options.port = argument.parse()?
+                }
+                _ => {
+                    let usage = "nat takes [PORT] [out=INTERFACE] [dns=ADDRESS,…] [v6]";
+                    return Err(format!("{argument:?} means nothing here; {usage}").into());
+                }
+            }
+        }
+        if options.dns.is_empty() {
+            options.dns = vec!["9.9.9.9".to_string(), "149.112.112.112".to_string()];
+        }
+        Ok(options)
+    }
+}

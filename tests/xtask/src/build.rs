@@ -1,0 +1,83 @@
+//! `cargo xtask build`: the programs and the scripts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::{component, place, run, tools};
+
+/// Setup scripts are built without WASI: half the size, so quicker to compile, load and check.
+const SCRIPT_TARGET: &str = "wasm32-unknown-unknown";
+
+#[derive(Args)]
+pub struct Options {
+    /// Build the setup scripts only
+    #[arg(long)]
+    pub scripts: bool,
+}
+
+/// Builds all.
+pub fn build(options: &Options) -> Result<()> {
+    if options.scripts {
+        return scripts();
+    }
+    programs()?;
+    scripts()?;
+    eprintln!("built: {} and {}", place::programs().join("nshost").display(), place::components().display());
+    Ok(())
+}
+
+/// The programs: one build each, so that none carries features that another asked for.
+fn programs() -> Result<()> {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    tools::targets(&[&target])?;
+    cargo_build(&target, "release", "nshost", &["--bin", "nshost"])?;
+    cargo_build(&target, "release", "nshost-script", &["--bin", "nshost-worker"])?;
+    let compiler = ["--bin", "nshost-compiler", "--features", "compiler"];
+    cargo_build(&target, "compiler", "nshost-script", &compiler)?;
+
+    let made = place::target().join(&target);
+    copy(&made.join("release/nshost"), &place::programs().join("nshost"))?;
+    copy(&made.join("release/nshost-worker"), &place::programs().join("nshost-worker"))?;
+    copy(&made.join("compiler/nshost-compiler"), &place::programs().join("nshost-compiler"))
+}
+
+/// The setup scripts, as components.
+fn scripts() -> Result<()> {
+    tools::targets(&[SCRIPT_TARGET])?;
+    let names = place::crates(&place::root().join("scripts"))?;
+    let packages = names.iter().flat_map(|name| ["--package", name.as_str()]);
+    let fixed = ["build", "--profile", "script", "--target", SCRIPT_TARGET];
+    run::run(&mut run::cargo(fixed.into_iter().chain(packages)))?;
+    fs::create_dir_all(place::components()).context("cannot make the scripts' directory")?;
+    for name in &names {
+        component::make(&module(name), &place::components().join(name).with_extension("wasm"))?;
+    }
+    Ok(())
+}
+
+/// Where cargo puts a script's module.
+fn module(name: &str) -> PathBuf {
+    let file = format!("{}.wasm", name.replace('-', "_"));
+    place::target().join(SCRIPT_TARGET).join("script").join(file)
+}
+
+fn cargo_build(target: &str, profile: &str, package: &str, what: &[&str]) -> Result<()> {
+    let fixed = ["build", "--profile", profile, "--target", target, "--package", package];
+    run::run(&mut run::cargo(fixed.iter().chain(what)))
+}
+
+/// Copies by a name of its own and a rename: the old program may be running.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let report = || format!("cannot copy {} to {}", from.display(), to.display());
+    let fresh = to.with_extension("new");
+    if let Some(directory) = to.parent() {
+        fs::create_dir_all(directory).with_context(report)?;
+    }
+    fs::copy(from, &fresh).with_context(report)?;
+    fs::rename(&fresh, to).with_context(report)
+}
