@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Code, Error, Interface};
 
 /// An IPv4 or IPv6 address with a prefix length, as `ip addr add` takes it: `169.254.1.1/30`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "(IpAddr, u8)", into = "(IpAddr, u8)")]
 pub struct Cidr {
     address: IpAddr,
@@ -21,6 +21,11 @@ impl Cidr {
             return Err(Self::invalid(&format!("{address}/{prefix}")));
         }
         Ok(Cidr { address, prefix })
+    }
+
+    /// The network of one address alone.
+    pub fn host(address: IpAddr) -> Self {
+        Cidr { address, prefix: Self::bits_of(address) }
     }
 
     /// The address alone.
@@ -57,7 +62,7 @@ impl Cidr {
 
     /// Whether `address` lies in this network.
     pub fn contains_address(self, address: IpAddr) -> bool {
-        self.contains(Cidr { address, prefix: Self::bits_of(address) })
+        self.contains(Self::host(address))
     }
 
     /// Whether the two networks have an address in common.

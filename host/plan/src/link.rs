@@ -62,7 +62,7 @@ impl fmt::Display for LinkName {
 pub struct LinkId(pub u16);
 
 /// Which end of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Side {
     /// The end in the host's network namespace: it reaches out of the container.
     Host,

@@ -35,12 +35,17 @@ impl Plan {
 
     /// Adds a step if it fits.
     pub fn push(&mut self, step: Step) -> Result<(), Error> {
+        self.fits(&step)?;
+        self.steps.push(step);
+        Ok(())
+    }
+
+    /// Whether the step fits what came before.
+    pub fn fits(&self, step: &Step) -> Result<(), Error> {
         if self.steps.len() >= Limits::MAX.steps as usize {
             return Err(Error::new(Code::TooMany, "plan", "a plan has at most 4096 steps"));
         }
-        self.check_fit(&step)?;
-        self.steps.push(step);
-        Ok(())
+        self.check_fit(step)
     }
 
     /// The container's own namespaces.

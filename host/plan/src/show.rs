@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Interface, LinkId, Plan, Side, Step};
+use crate::{Forward, Interface, LinkId, Plan, Side, Step};
 
 /// Text from anybody, safe on a terminal: quoted, control characters escaped, at most 80 characters.
 pub fn quote(text: &str) -> String {
@@ -26,6 +26,31 @@ pub fn log_line(text: &str) -> String {
 
 /// The step in words that a reader of `ip(8)` knows.
 pub fn step(plan: &Plan, step: &Step) -> String {
+    format!("{} {}", noun(step), subject(plan, step))
+}
+
+/// What kind of thing the step is about: the first word or two of [`fn@step`].
+pub fn noun(step: &Step) -> &'static str {
+    match step {
+        Step::Namespace(_) => "namespace",
+        Step::Hostname(_) => "hostname",
+        Step::DomainName(_) => "domain name",
+        Step::PrivatePropagation | Step::Proc => "mount",
+        Step::ResolvConf(_) => "resolv.conf",
+        Step::Command(_) => "command",
+        Step::Variable(_) => "environment",
+        Step::WorkingDirectory(_) => "working directory",
+        Step::Veth(_) => "link",
+        Step::Address(_) => "address",
+        Step::Up(_) => "up",
+        Step::Route(_) => "route",
+        Step::Masquerade(_) => "masquerade",
+        Step::Forward(_) => "forward",
+    }
+}
+
+/// The rest of [`fn@step`]: which one, and how.
+pub fn subject(plan: &Plan, step: &Step) -> String {
     let name = |interface: &Interface| {
         let name = plan.interface_name(*interface);
         match interface {
@@ -34,46 +59,38 @@ pub fn step(plan: &Plan, step: &Step) -> String {
         }
     };
     match step {
-        Step::Namespace(kind) => format!("namespace {kind}"),
-        Step::Hostname(host) => format!("hostname {}", quote(host.as_str())),
-        Step::DomainName(domain) => format!("domain name {}", quote(domain.as_str())),
-        Step::PrivatePropagation => "mount propagation private".to_string(),
-        Step::Proc => "mount /proc".to_string(),
+        Step::Namespace(kind) => kind.to_string(),
+        Step::Hostname(name) | Step::DomainName(name) => quote(name.as_str()),
+        Step::PrivatePropagation => "propagation private".to_string(),
+        Step::Proc => "/proc".to_string(),
         Step::ResolvConf(conf) => {
             let servers: Vec<String> = conf.nameservers().iter().map(ToString::to_string).collect();
-            format!("resolv.conf nameserver {}", servers.join(" "))
+            format!("nameserver {}", servers.join(" "))
         }
         Step::Command(command) => {
             let words: Vec<String> = command.arguments().iter().map(|word| quote(word.as_str())).collect();
-            format!("command {}", words.join(" "))
+            words.join(" ")
         }
-        Step::Variable(variable) => format!("environment {}={}", variable.name(), quote(variable.value())),
-        Step::WorkingDirectory(path) => format!("working directory {}", quote(path.as_str())),
-        Step::Veth(veth) => format!("link veth {} (host) — {} (container)", veth.host, veth.container),
-        Step::Address(address) => format!("address {} on {}", address.cidr, name(&address.interface)),
-        Step::Up(interface) => format!("up {}", name(interface)),
+        Step::Variable(variable) => format!("{}={}", variable.name(), quote(variable.value())),
+        Step::WorkingDirectory(path) => quote(path.as_str()),
+        Step::Veth(veth) => format!("veth {} (host) — {} (container)", veth.host, veth.container),
+        Step::Address(address) => format!("{} on {}", address.cidr, name(&address.interface)),
+        Step::Up(interface) => name(interface),
         Step::Route(route) => {
             let to = if route.to.prefix() == 0 { "default".to_string() } else { route.to.to_string() };
             let via = route.via.map_or(String::new(), |via| format!(" via {via}"));
-            format!("route {to}{via} by {}", name(&route.interface))
+            format!("{to}{via} by {}", name(&route.interface))
         }
-        Step::Masquerade(masquerade) => format!("masquerade {} out by {}", masquerade.source, masquerade.out),
-        Step::Forward(forward) => {
-            let host = forward.host_address.map_or("*".to_string(), bracketed);
-            let last = u32::from(forward.to_port) + forward.ports.count() - 1;
-            let to_ports = if forward.ports.count() == 1 {
-                forward.to_port.to_string()
-            } else {
-                format!("{}-{last}", forward.to_port)
-            };
-            format!(
-                "forward {} {host}:{} to {}:{to_ports}",
-                forward.protocol.name(),
-                forward.ports,
-                bracketed(forward.to)
-            )
-        }
+        Step::Masquerade(masquerade) => format!("{} out by {}", masquerade.source, masquerade.out),
+        Step::Forward(forward) => show_forward(forward),
     }
+}
+
+fn show_forward(forward: &Forward) -> String {
+    let host = forward.host_address.map_or("*".to_string(), bracketed);
+    let to_ports = forward.to_ports().map_or("?".to_string(), |ports| ports.to_string());
+    let to = bracketed(forward.to);
+    format!("{} {host}:{} to {to}:{to_ports}", forward.protocol.name(), forward.ports)
 }
 
 fn bracketed(address: std::net::IpAddr) -> String {

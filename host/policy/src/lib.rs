@@ -1,1 +1,25 @@
-//! policy
+//! Grants, and the one pure function from (plan, grants, facts) to a permit or refusals.
+//!
+//! Two rules hold for every kind of grant: a table allows a step only if it covers it wholly, and a
+//! table with `deny = true` refuses a step if it touches any part of it. Deny beats allow.
+
+mod address;
+mod check;
+mod document;
+mod error;
+mod grants;
+mod limits;
+mod link;
+mod namespace;
+mod nat;
+mod pattern;
+mod process;
+mod route;
+mod rule;
+mod suggest;
+pub mod wire;
+
+pub use check::{Checked, Permit, Refusal, RefusalKind, Refused, Verdict, check, check_step};
+pub use error::GrantsError;
+pub use grants::Grants;
+pub use suggest::{lacking, suggest};

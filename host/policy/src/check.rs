@@ -1,0 +1,236 @@
+//! The check: a fold of one question, asked of every step.
+
+use nshost_plan::{Facts, Plan, Step, show};
+
+use crate::{
+    Grants, address, link, namespace, nat, process, route,
+    rule::{self, Decision},
+};
+
+/// A plan of which every step was granted and fits the host, as far as the facts can tell. Only
+/// [`check`] makes one.
+#[derive(Debug)]
+pub struct Permit(Plan);
+
+impl Permit {
+    /// What was permitted.
+    pub fn plan(&self) -> &Plan {
+        &self.0
+    }
+
+    /// What was permitted, for what takes the permit's place.
+    pub fn into_plan(self) -> Plan {
+        self.0
+    }
+}
+
+/// What came of a check.
+#[derive(Debug)]
+pub struct Checked {
+    /// One for each step, in order.
+    pub verdicts: Vec<Verdict>,
+    /// The permit, or what stands against it.
+    pub outcome: Result<Permit, Refused>,
+}
+
+/// A plan that is not permitted.
+#[derive(Debug)]
+pub struct Refused {
+    /// The plan.
+    pub plan: Plan,
+    /// At least one, in the order of the steps.
+    pub refusals: Vec<Refusal>,
+}
+
+/// What was decided about one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Which step, from 0.
+    pub step: usize,
+    /// What kind of thing was asked for.
+    pub capability: &'static str,
+    /// Which one, in words.
+    pub subject: String,
+    /// Whether it may be done.
+    pub allowed: bool,
+    /// By which grant, or why not.
+    pub rule: String,
+}
+
+/// A step that is not permitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which step, from 0.
+    pub step: usize,
+    /// Why.
+    pub kind: RefusalKind,
+    /// What kind of thing was asked for.
+    pub capability: &'static str,
+    /// Which one, in words.
+    pub subject: String,
+    /// Denied: the lines that would allow it at the end of a grants file, or a comment where no line
+    /// can. Otherwise: what to do instead.
+    pub hint: String,
+}
+
+/// Why a step is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefusalKind {
+    /// It was not granted.
+    Denied,
+    /// The host or another container has it, or it does not fit the host as it is now.
+    Conflict,
+    /// This host, kernel or user cannot do it.
+    Unsupported,
+}
+
+impl RefusalKind {
+    /// The name in messages and audit lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            RefusalKind::Denied => "denied",
+            RefusalKind::Conflict => "conflict",
+            RefusalKind::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// What stands against a step that was granted.
+pub(crate) struct Hurdle {
+    kind: RefusalKind,
+    hint: &'static str,
+}
+
+impl Hurdle {
+    /// Taken, or not there.
+    pub fn conflict(hint: &'static str) -> Self {
+        Hurdle { kind: RefusalKind::Conflict, hint }
+    }
+
+    /// Cannot be done here.
+    pub fn unsupported(hint: &'static str) -> Self {
+        Hurdle { kind: RefusalKind::Unsupported, hint }
+    }
+}
+
+/// Checks a whole plan: permitted if every step is.
+pub fn check(plan: Plan, grants: &Grants, facts: &Facts) -> Checked {
+    let mut verdicts = Vec::with_capacity(plan.steps().len());
+    let mut refusals = Vec::new();
+    for (index, step) in plan.steps().iter().enumerate() {
+        let case = Case { plan: &plan, before: &plan.steps()[..index], step, grants, facts };
+        let (verdict, refusal) = case.judge();
+        verdicts.push(verdict);
+        refusals.extend(refusal);
+    }
+    let outcome = if refusals.is_empty() { Ok(Permit(plan)) } else { Err(Refused { plan, refusals }) };
+    Checked { verdicts, outcome }
+}
+
+/// Checks the step that comes after `so_far`.
+pub fn check_step(so_far: &Plan, step: &Step, grants: &Grants, facts: &Facts) -> Result<Verdict, Refusal> {
+    let case = Case { plan: so_far, before: so_far.steps(), step, grants, facts };
+    match case.judge() {
+        (_, Some(refusal)) => Err(refusal),
+        (verdict, None) => Ok(verdict),
+    }
+}
+
+/// One step before the judge.
+pub(crate) struct Case<'a> {
+    /// What names the interfaces.
+    pub plan: &'a Plan,
+    pub before: &'a [Step],
+    pub step: &'a Step,
+    pub grants: &'a Grants,
+    pub facts: &'a Facts,
+}
+
+impl Case<'_> {
+    fn judge(&self) -> (Verdict, Option<Refusal>) {
+        let (capability, step) = (capability(self.step), self.before.len());
+        let subject = self.subject();
+        let verdict = |allowed, rule| Verdict { step, capability, subject: subject.clone(), allowed, rule };
+        let refusal = |kind, hint| Some(Refusal { step, kind, capability, subject: subject.clone(), hint });
+        match (self.decide(), self.hurdle()) {
+            (Decision::Allowed(rule), None) => (verdict(true, rule), None),
+            (Decision::Allowed(_), Some(hurdle)) => {
+                let why = format!("{}: {}", hurdle.kind.name(), hurdle.hint);
+                (verdict(false, why), refusal(hurdle.kind, hurdle.hint.to_string()))
+            }
+            (Decision::Lacking(why, table), _) => (verdict(false, why), refusal(RefusalKind::Denied, table)),
+            (Decision::Forbidden(rule), _) => {
+                let hint =
+                    format!("# {rule} denies it, and a denial beats every grant: take that table out\n");
+                (verdict(false, format!("denied by {rule}")), refusal(RefusalKind::Denied, hint))
+            }
+        }
+    }
+
+    /// What the grants say.
+    pub fn decide(&self) -> Decision {
+        let (grants, file) = (self.grants, self.grants.file());
+        if let Some(lacking) = self.one_too_many() {
+            return lacking;
+        }
+        match self.step {
+            Step::Namespace(kind) => namespace::decide(&grants.namespaces, *kind, file),
+            Step::Veth(veth) => rule::decide(&grants.links, link::Asked { veth, before: self.before }, file),
+            Step::Address(address) => rule::decide(&grants.addresses, address, file),
+            Step::Route(route) => rule::decide(&grants.routes, route, file),
+            Step::Masquerade(masquerade) => rule::decide(&grants.masquerades, masquerade, file),
+            Step::Forward(forward) => rule::decide(&grants.forwards, forward, file),
+            Step::Command(command) => process::decide(&grants.execs, command, self.facts, file),
+            Step::Hostname(_)
+            | Step::DomainName(_)
+            | Step::PrivatePropagation
+            | Step::Proc
+            | Step::ResolvConf(_)
+            | Step::Variable(_)
+            | Step::WorkingDirectory(_)
+            | Step::Up(_) => Decision::Allowed("needs no grant: it stays in the container".to_string()),
+        }
+    }
+
+    /// What stands against it on this host.
+    fn hurdle(&self) -> Option<Hurdle> {
+        match self.step {
+            Step::Namespace(kind) => namespace::hurdle(*kind, self.facts),
+            Step::Veth(veth) => link::hurdle(veth, self.facts),
+            Step::Address(address) => address::hurdle(address, self.facts),
+            Step::Route(route) => route::hurdle(route, self.facts),
+            Step::Masquerade(masquerade) => nat::masquerade_hurdle(masquerade, self.facts),
+            Step::Forward(forward) => nat::forward_hurdle(forward, self.facts),
+            _ => None,
+        }
+    }
+
+    /// A plan has no more steps than its budget, whoever composed it.
+    fn one_too_many(&self) -> Option<Decision> {
+        let (count, limit) = (self.before.len() + 1, self.grants.limits().steps);
+        if count <= limit as usize {
+            return None;
+        }
+        let why = format!("a plan may have {limit} steps");
+        let hint = match self.grants.limits == Default::default() {
+            true => format!("\n[limits]\nsteps = {count}\n"),
+            false => format!("# in the [limits] table: steps = {count}\n"),
+        };
+        Some(Decision::Lacking(why, hint))
+    }
+
+    fn subject(&self) -> String {
+        match self.step {
+            Step::Command(command) => show::quote(command.program()),
+            step => show::subject(self.plan, step),
+        }
+    }
+}
+
+/// The name of what is asked for; where it takes a grant, the name of the grant's table.
+fn capability(step: &Step) -> &'static str {
+    match step {
+        Step::Command(_) => "exec",
+        step => show::noun(step),
+    }
+}

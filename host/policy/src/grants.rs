@@ -1,0 +1,145 @@
+//! What an operator grants to a script.
+
+use nshost_plan::{Limits, PortRange, Protocol, Side};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    GrantsError,
+    address::AddressRule,
+    document,
+    limits::LimitRule,
+    link::LinkRule,
+    namespace::NamespaceRule,
+    nat::{ForwardRule, MasqueradeRule},
+    pattern::{NamePattern, ProgramPattern},
+    process::ExecRule,
+    route::RouteRule,
+    rule::{Noun, Rule},
+};
+
+/// Everything that was granted. Two are equal if they say the same, wherever they were read from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Grants {
+    pub(crate) file: Option<String>,
+    pub(crate) script: Option<[u8; 32]>,
+    pub(crate) namespaces: Vec<Rule<NamespaceRule>>,
+    pub(crate) links: Vec<Rule<LinkRule>>,
+    pub(crate) addresses: Vec<Rule<AddressRule>>,
+    pub(crate) routes: Vec<Rule<RouteRule>>,
+    pub(crate) masquerades: Vec<Rule<MasqueradeRule>>,
+    pub(crate) forwards: Vec<Rule<ForwardRule>>,
+    pub(crate) execs: Vec<Rule<ExecRule>>,
+    pub(crate) limits: LimitRule,
+}
+
+impl Grants {
+    /// Nothing that reaches out of the container.
+    pub fn none() -> Grants {
+        Grants::default()
+    }
+
+    /// Everything that a plan can hold; the limits are the usual ones.
+    pub fn open() -> Grants {
+        let networks = || ["0.0.0.0/0", "::/0"].into_iter().filter_map(|text| text.parse().ok());
+        let sides = [Side::Host, Side::Container];
+        let ports = PortRange::new(1, u16::MAX).ok();
+        let any = NamePattern::any;
+        let routes = sides.into_iter().flat_map(|side| networks().map(move |to| RouteRule { side, to }));
+        let forwards = [Protocol::Tcp, Protocol::Udp]
+            .into_iter()
+            .filter_map(|protocol| Some(ForwardRule { protocol, host_address: None, ports: ports? }));
+        Grants {
+            links: allow([LinkRule { host: any(), container: any(), max: None }]),
+            addresses: allow(networks().map(|range| AddressRule { range, side: None })),
+            routes: allow(routes),
+            masquerades: allow(networks().map(|source| MasqueradeRule { source, out: any() })),
+            forwards: allow(forwards),
+            execs: allow([ExecRule { path: ProgramPattern::any() }]),
+            ..Grants::default()
+        }
+    }
+
+    /// Reads a grants file, which may be anything; `file` is what it is called in messages.
+    pub fn parse(text: &str, file: &str) -> Result<Grants, GrantsError> {
+        document::read(text, file)
+    }
+
+    /// How much the script may use.
+    pub fn limits(&self) -> Limits {
+        self.limits.limits()
+    }
+
+    /// The SHA-256 of the only module that these grants are for, if there is one.
+    pub fn script(&self) -> Option<[u8; 32]> {
+        self.script
+    }
+
+    /// The same grants, for that module alone.
+    pub fn for_script(self, sha256: [u8; 32]) -> Grants {
+        Grants { script: Some(sha256), ..self }
+    }
+
+    /// The file that they were read from.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// These and others: what either denies is denied, what either allows is allowed, and of each
+    /// limit the greater one. File and script stay these grants' own.
+    pub fn and(mut self, other: Grants) -> Grants {
+        let unplaced = other.file != self.file;
+        self.namespaces.extend(moved(other.namespaces, unplaced));
+        self.links.extend(moved(other.links, unplaced));
+        self.addresses.extend(moved(other.addresses, unplaced));
+        self.routes.extend(moved(other.routes, unplaced));
+        self.masquerades.extend(moved(other.masquerades, unplaced));
+        self.forwards.extend(moved(other.forwards, unplaced));
+        self.execs.extend(moved(other.execs, unplaced));
+        self.limits = self.limits.or_more(&other.limits);
+        self
+    }
+
+    /// The grants as a file.
+    pub fn to_toml(&self) -> String {
+        let script = self.script.map_or_else(String::new, |digest| {
+            let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("script = \"sha256:{digits}\"\n")
+        });
+        format!("schema = 1\n{script}{}", self.tables())
+    }
+
+    /// The tables alone, as they can be appended to another file (which must not have `[limits]`, if
+    /// these do).
+    pub fn tables(&self) -> String {
+        [
+            tables(&self.namespaces),
+            tables(&self.links),
+            tables(&self.addresses),
+            tables(&self.routes),
+            tables(&self.masquerades),
+            tables(&self.forwards),
+            tables(&self.execs),
+            self.limits.table(),
+        ]
+        .concat()
+    }
+}
+
+impl PartialEq for Grants {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_toml() == other.to_toml()
+    }
+}
+
+fn allow<T: Noun>(rules: impl IntoIterator<Item = T>) -> Vec<Rule<T>> {
+    rules.into_iter().map(Rule::allow).collect()
+}
+
+/// Rules from another file lose their place: there is only one file's name to go with it.
+fn moved<T>(rules: Vec<Rule<T>>, unplaced: bool) -> impl Iterator<Item = Rule<T>> {
+    rules.into_iter().map(move |rule| if unplaced { Rule { line: 0, ..rule } } else { rule })
+}
+
+fn tables<T: Noun>(rules: &[Rule<T>]) -> String {
+    rules.iter().map(Rule::table).collect()
+}

@@ -1,0 +1,133 @@
+//! Which links a container may have.
+
+use nshost_plan::{Facts, LinkName, Step, Veth};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    check::Hurdle,
+    document::Text,
+    pattern::NamePattern,
+    rule::{Noun, Rule, quoted},
+};
+
+/// Veth pairs by the names of their ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct LinkRule {
+    pub host: NamePattern,
+    pub container: NamePattern,
+    /// How many links of one container may match this rule; none: as many as a plan can have.
+    pub max: Option<u16>,
+}
+
+/// `[[link]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Table {
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    host_name: Text<NamePattern>,
+    container_name: Option<Text<NamePattern>>,
+    max: Option<u16>,
+    #[serde(default)]
+    deny: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Veth,
+}
+
+impl TryFrom<Table> for Rule<LinkRule> {
+    type Error = String;
+
+    fn try_from(table: Table) -> Result<Self, String> {
+        let container = table.container_name.map_or_else(NamePattern::any, |text| text.0);
+        match (table.max, table.deny) {
+            (Some(0), _) => return Err("max is 1 or more; deny = true is how to allow none".to_string()),
+            (Some(_), true) => return Err("max says nothing where deny = true; leave it out".to_string()),
+            _ => {}
+        }
+        let what = LinkRule { host: table.host_name.0, container, max: table.max };
+        Ok(Rule { what, deny: table.deny, line: 0 })
+    }
+}
+
+/// A link, after the steps that were asked for before it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub veth: &'a Veth,
+    pub before: &'a [Step],
+}
+
+impl LinkRule {
+    fn matches(&self, veth: &Veth) -> bool {
+        self.host.matches(&veth.host) && self.container.matches(&veth.container)
+    }
+
+    fn has_room(&self, before: &[Step]) -> bool {
+        let Some(max) = self.max else { return true };
+        let mine = before.iter().filter(|step| matches!(step, Step::Veth(veth) if self.matches(veth)));
+        mine.count() < usize::from(max)
+    }
+}
+
+impl Noun for LinkRule {
+    const SECTION: &'static str = "link";
+    type Asked<'a> = Asked<'a>;
+
+    fn allows(&self, asked: Asked<'_>) -> bool {
+        self.matches(asked.veth) && self.has_room(asked.before)
+    }
+
+    fn touches(&self, asked: Asked<'_>) -> bool {
+        self.matches(asked.veth)
+    }
+
+    fn least(asked: Asked<'_>) -> Self {
+        LinkRule {
+            host: NamePattern::literal(&asked.veth.host),
+            container: NamePattern::literal(&asked.veth.container),
+            max: None,
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.host.covers(&other.host) && self.container.covers(&other.container) && self.max.is_none()
+    }
+
+    fn join(&self, _next: &Self) -> Option<Self> {
+        None
+    }
+
+    fn keys(&self) -> Vec<(&'static str, String)> {
+        let mut keys = vec![("kind", quoted("veth")), ("host-name", quoted(&self.host.text()))];
+        if self.container != NamePattern::any() {
+            keys.push(("container-name", quoted(&self.container.text())));
+        }
+        keys.extend(self.max.map(|max| ("max", max.to_string())));
+        keys
+    }
+
+    fn why_not(rules: &[Rule<Self>], asked: Asked<'_>, file: Option<&str>) -> String {
+        match rules.iter().find(|rule| !rule.deny && rule.what.matches(asked.veth)) {
+            Some(rule) => format!("{} allows no more than that", rule.name(file)),
+            None => "no [[link]] table allows it".to_string(),
+        }
+    }
+}
+
+/// The host end's name must be free on the host.
+pub(crate) fn hurdle(veth: &Veth, facts: &Facts) -> Option<Hurdle> {
+    let same = |name: &LinkName| *name == veth.host;
+    if facts.taken.links.iter().any(same) {
+        return Some(Hurdle::conflict(
+            "another container has a link of that name; put the instance number into the name",
+        ));
+    }
+    facts.links.iter().any(|link| link.name == veth.host.as_str()).then(|| {
+        Hurdle::conflict(
+            "the host has an interface of that name; choose another, with the instance number in it",
+        )
+    })
+}

@@ -1,0 +1,106 @@
+//! Which namespaces a container may have of its own. They stay inside, so that without any table that
+//! allows some, all are allowed.
+
+use nshost_plan::{Facts, Namespace};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    check::Hurdle,
+    document::Text,
+    rule::{self, Decision, Noun, Rule, quoted},
+};
+
+/// Kinds of namespace, at least one, in the order of [`Namespace::ALL`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct NamespaceRule {
+    pub kinds: Vec<Namespace>,
+}
+
+/// `[[namespace]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Table {
+    kinds: Vec<Text<Kind>>,
+    #[serde(default)]
+    deny: bool,
+}
+
+struct Kind(Namespace);
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || Namespace::ALL.map(Namespace::name).join(", ");
+        Namespace::from_name(text)
+            .map(Kind)
+            .ok_or_else(|| format!("no kind of namespace; there are {}", known()))
+    }
+}
+
+impl TryFrom<Table> for Rule<NamespaceRule> {
+    type Error = String;
+
+    fn try_from(table: Table) -> Result<Self, String> {
+        if table.kinds.is_empty() {
+            return Err("kinds names no namespace".to_string());
+        }
+        let named = |kind: &Namespace| table.kinds.iter().any(|text| text.0.0 == *kind);
+        let kinds = Namespace::ALL.into_iter().filter(named).collect();
+        Ok(Rule { what: NamespaceRule { kinds }, deny: table.deny, line: 0 })
+    }
+}
+
+impl Noun for NamespaceRule {
+    const SECTION: &'static str = "namespace";
+    type Asked<'a> = Namespace;
+
+    fn allows(&self, asked: Namespace) -> bool {
+        self.kinds.contains(&asked)
+    }
+
+    fn touches(&self, asked: Namespace) -> bool {
+        self.allows(asked)
+    }
+
+    fn least(asked: Namespace) -> Self {
+        NamespaceRule { kinds: vec![asked] }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        other.kinds.iter().all(|kind| self.kinds.contains(kind))
+    }
+
+    fn join(&self, next: &Self) -> Option<Self> {
+        let kinds = Namespace::ALL.into_iter().filter(|kind| self.allows(*kind) || next.allows(*kind));
+        Some(NamespaceRule { kinds: kinds.collect() })
+    }
+
+    fn keys(&self) -> Vec<(&'static str, String)> {
+        let kinds: Vec<String> = self.kinds.iter().map(|kind| quoted(kind.name())).collect();
+        vec![("kinds", format!("[{}]", kinds.join(", ")))]
+    }
+}
+
+/// Without a table that allows some, all are allowed but those that are denied.
+pub(crate) fn decide(rules: &[Rule<NamespaceRule>], asked: Namespace, file: Option<&str>) -> Decision {
+    match rule::decide(rules, asked, file) {
+        Decision::Lacking(..) if rules.iter().all(|rule| rule.deny) => {
+            Decision::Allowed("needs no grant: it stays in the container".to_string())
+        }
+        decision => decision,
+    }
+}
+
+/// Time namespaces came with Linux 5.6 (`time_namespaces(7)`), after everything else that is needed.
+pub(crate) fn hurdle(asked: Namespace, facts: &Facts) -> Option<Hurdle> {
+    const SINCE: (u32, u32) = (5, 6);
+    let version = kernel_version(&facts.kernel)?;
+    (asked == Namespace::Time && version < SINCE)
+        .then(|| Hurdle::unsupported("this kernel has no time namespaces: they need Linux 5.6; leave it out"))
+}
+
+fn kernel_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}

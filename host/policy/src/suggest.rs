@@ -1,0 +1,74 @@
+//! The least grants that a plan needs.
+
+use nshost_plan::{Facts, Plan, Step};
+
+use crate::{
+    Grants,
+    address::AddressRule,
+    check::Case,
+    limits::Key,
+    link::{Asked, LinkRule},
+    namespace::NamespaceRule,
+    nat::{ForwardRule, MasqueradeRule},
+    process::ExecRule,
+    route::RouteRule,
+    rule::{Decision, Noun, Rule, merge},
+};
+
+/// The least grants with which nothing of the plan is denied.
+pub fn suggest(plan: &Plan, facts: &Facts) -> Grants {
+    lacking(plan, &Grants::none(), facts)
+}
+
+/// The least that is to be added to `grants` so that nothing of the plan is denied; what a denial
+/// touches stays denied.
+pub fn lacking(plan: &Plan, grants: &Grants, facts: &Facts) -> Grants {
+    let steps = plan.steps();
+    let mut wanted = Grants::none();
+    let count = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    if count > grants.limits().steps {
+        wanted.limits.set(Key::Steps, count);
+    }
+    let enough = grants.clone().and(wanted.clone());
+    for (index, step) in steps.iter().enumerate() {
+        let case = Case { plan, before: &steps[..index], step, grants: &enough, facts };
+        if let Decision::Lacking(..) = case.decide() {
+            want(&mut wanted, step);
+        }
+    }
+    merged(wanted)
+}
+
+fn want(grants: &mut Grants, step: &Step) {
+    match step {
+        Step::Namespace(kind) => grants.namespaces.push(Rule::allow(NamespaceRule::least(*kind))),
+        Step::Veth(veth) => {
+            grants.links.push(Rule::allow(LinkRule::least(Asked { veth, before: &[] })));
+        }
+        Step::Address(address) => grants.addresses.push(Rule::allow(AddressRule::least(address))),
+        Step::Route(route) => grants.routes.push(Rule::allow(RouteRule::least(route))),
+        Step::Masquerade(masquerade) => {
+            grants.masquerades.push(Rule::allow(MasqueradeRule::least(masquerade)));
+        }
+        Step::Forward(forward) => grants.forwards.push(Rule::allow(ForwardRule::least(forward))),
+        Step::Command(command) => grants.execs.push(Rule::allow(ExecRule::least(command.program()))),
+        _ => {}
+    }
+}
+
+fn merged(grants: Grants) -> Grants {
+    Grants {
+        namespaces: merged_rules(grants.namespaces),
+        links: merged_rules(grants.links),
+        addresses: merged_rules(grants.addresses),
+        routes: merged_rules(grants.routes),
+        masquerades: merged_rules(grants.masquerades),
+        forwards: merged_rules(grants.forwards),
+        execs: merged_rules(grants.execs),
+        ..grants
+    }
+}
+
+fn merged_rules<T: Noun>(rules: Vec<Rule<T>>) -> Vec<Rule<T>> {
+    merge(rules.into_iter().map(|rule| rule.what).collect()).into_iter().map(Rule::allow).collect()
+}

@@ -1,0 +1,172 @@
+//! What broker and worker say to each other: one question, one answer, as postcard in the frames of
+//! [`nshost_plan::codec`]. The answer comes from a process that nobody trusts.
+
+use nshost_plan::{Facts, FactsRead, Limits, Plan};
+use serde::{Deserialize, Serialize};
+
+use crate::Grants;
+
+/// What the worker needs to evaluate a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// What the script can know.
+    pub facts: Facts,
+    /// What each call is checked against, so that the script gets a good answer at the call. The
+    /// broker checks the plan again.
+    pub grants: Grants,
+    /// The budgets.
+    pub limits: Limits,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The plan, or why there is none.
+    pub outcome: Result<Plan, Failure>,
+    /// What the script said, in order. Not yet safe on a terminal: [`nshost_plan::show::log_line`].
+    pub log: Vec<LogLine>,
+    /// Which facts the script has looked at.
+    pub read: FactsRead,
+    /// How much of its budgets it used.
+    pub used: Used,
+}
+
+/// A line of a script's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// By which way it came.
+    pub level: Level,
+    /// The line, without its end.
+    pub text: String,
+}
+
+/// Where a log line comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    /// `log.info`.
+    Info,
+    /// `log.warn`.
+    Warn,
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// What an evaluation has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Wall-clock time, in microseconds.
+    pub wall_us: u64,
+    /// Calls into the host.
+    pub host_calls: u32,
+    /// Bytes copied out of the script.
+    pub copied_bytes: u32,
+    /// Linear memory at its largest, in bytes.
+    pub memory_bytes: u64,
+    /// Bytes of log lines.
+    pub log_bytes: u32,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// `setup` returned an error.
+    Script(ScriptError),
+    /// A budget was used up.
+    Budget {
+        /// Which: "wall time", "memory", "table elements", "instances", "host calls", "copied
+        /// bytes", "steps" or "log".
+        name: String,
+        /// How much there was.
+        limit: u64,
+        /// In what.
+        unit: String,
+    },
+    /// The guest trapped; one line.
+    Trap(String),
+    /// Not a component, or without a `setup` of the right type, or with imports that the host does
+    /// not have.
+    Module(String),
+    /// The compiled artifact is for another worker: compile again.
+    Artifact(String),
+    /// The lock-down could not be applied.
+    Lock {
+        /// Which part of it.
+        what: String,
+        /// The system call's error number.
+        errno: i32,
+    },
+}
+
+/// The error of `nshost:setup/types`, as a script returned it. Texts may be anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScriptError {
+    /// Something was not granted, and the script cannot go on without.
+    Denied {
+        /// The kind of grant.
+        capability: String,
+        /// What was asked for.
+        subject: String,
+        /// What would allow it.
+        hint: String,
+    },
+    /// Something was not well formed.
+    Invalid {
+        /// A stable name of the problem.
+        code: String,
+        /// What was asked for.
+        subject: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// Something is taken.
+    Conflict {
+        /// A stable name of the problem.
+        code: String,
+        /// What was asked for.
+        subject: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// Something cannot be done here.
+    Unsupported {
+        /// A stable name of the problem.
+        code: String,
+        /// What was asked for.
+        subject: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// Anything else.
+    Other(Option<String>),
+}
+
+impl Answer {
+    /// No plan, and nothing to say about the way there.
+    pub fn failed(failure: Failure) -> Answer {
+        Answer { outcome: Err(failure), log: Vec::new(), read: FactsRead::default(), used: Used::default() }
+    }
+}
+
+/// What the compiler answers: the artifact's length in bytes, or [`Failure::Module`] or
+/// [`Failure::Lock`]. It is asked nothing: the module is a file that it was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompileAnswer {
+    /// The length of what it wrote.
+    pub outcome: Result<u64, Failure>,
+}
+
+/// What a component says about itself. The answer to "inspect" is this or a [`Failure`]. Texts are the
+/// module's, bounded in number and length, and may hold any character.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// What it imports, in order: `nshost:setup/link@0.1.0`.
+    pub imports: Vec<String>,
+    /// What it exports, in order.
+    pub exports: Vec<String>,
+    /// The version of the SDK that it was written with, if it says so.
+    pub sdk: Option<String>,
+    /// What made it, each once: "wit-component 0.254.1".
+    pub producers: Vec<String>,
+}
