@@ -3,6 +3,8 @@
 use nshost_plan::{LinkId, LinkName, Plan};
 use serde::{Deserialize, Serialize};
 
+use crate::ContainerName;
+
 /// A link's hardware address. Chosen at random before the link is made, it tells our link from
 /// anybody else's of the same name.
 pub type Mac = [u8; 6];
@@ -11,11 +13,11 @@ pub type Mac = [u8; 6];
 /// that may exist because of it, and how to tell that from other people's things.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Unique on this host.
+    /// Unique: 32 hexadecimal digits, chosen at random.
     pub id: String,
     /// What the operator calls it (`--name`).
-    pub name: Option<String>,
-    /// The number that the facts told the script; unique among entries.
+    pub name: Option<ContainerName>,
+    /// The number that the facts told the script, 0 to 3839; unique among entries.
     pub instance: u16,
     /// `/proc/sys/kernel/random/boot_id`: after a reboot nothing of it is left in the kernel.
     pub boot: String,

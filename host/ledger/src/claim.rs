@@ -1,0 +1,113 @@
+//! The first mark of a launch: an instance number and an id.
+
+use std::{fmt::Write, os::fd::OwnedFd, path::PathBuf, rc::Rc};
+
+use nix::errno::Errno;
+
+use crate::{
+    Error, Mac,
+    lock::{self, Held},
+    store::{EntryName, Store},
+};
+
+/// An entry that this process owns.
+pub(crate) struct Owned {
+    pub store: Rc<Store>,
+    pub name: EntryName,
+    pub file: OwnedFd,
+    /// Whether the entry stays when this is dropped: what it speaks of may exist.
+    pub kept: bool,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What stays after a failure is swept like a killed launch's.
+            let _ = self.store.remove(&self.name);
+        }
+        lock::disown(&self.file);
+    }
+}
+
+/// An instance number and an id that nobody else has, for as long as this lives. Its entry holds no
+/// record yet. Dropped, or when the process ends, both are free again.
+#[must_use = "its number is free again when it is dropped"]
+pub struct Claim {
+    pub(crate) owned: Owned,
+}
+
+impl Claim {
+    /// Takes the lowest number that no entry has, whatever its state.
+    pub(crate) fn take(store: &Rc<Store>) -> Result<Claim, Error> {
+        let id = new_id()?;
+        let _claims = Held::claims(store)?;
+        let name = EntryName { instance: lowest_free(&store.list()?.entries)?, id };
+        let file = store.create(&name)?;
+        let owned = Owned { store: store.clone(), name, file, kept: false };
+        // Nobody else can have the lock: whoever looks does not take it.
+        match lock::own(&owned.file) {
+            Ok(true) => Ok(Claim { owned }),
+            Ok(false) => Err(Error::io("lock", store.entry_path(&owned.name), Errno::EAGAIN)),
+            Err(errno) => Err(Error::io("lock", store.entry_path(&owned.name), errno)),
+        }
+    }
+
+    /// A small number, lower than 3840, that no other entry on this host has.
+    pub fn instance(&self) -> u16 {
+        self.owned.name.instance
+    }
+
+    /// The container's id: 32 hexadecimal digits, chosen at random.
+    pub fn id(&self) -> &str {
+        &self.owned.name.id
+    }
+}
+
+/// `entries` are in the order of their numbers.
+fn lowest_free(entries: &[EntryName]) -> Result<u16, Error> {
+    let mut free = 0;
+    for entry in entries {
+        if entry.instance > free {
+            break;
+        }
+        free = entry.instance + 1;
+    }
+    if free > EntryName::MAX_INSTANCE {
+        return Err(Error::Full { instances: usize::from(EntryName::MAX_INSTANCE) + 1 });
+    }
+    Ok(free)
+}
+
+fn new_id() -> Result<String, Error> {
+    let mut bytes = [0; EntryName::ID_BYTES];
+    random(&mut bytes)?;
+    Ok(bytes.iter().fold(String::new(), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    }))
+}
+
+/// Hardware addresses at random: locally administered, unicast (IEEE 802, the two lowest bits of the
+/// first byte), no two the same.
+pub(crate) fn new_macs(count: usize) -> Result<Vec<Mac>, Error> {
+    let mut macs: Vec<Mac> = Vec::with_capacity(count);
+    while macs.len() < count {
+        let mut bytes = vec![0; (count - macs.len()) * 6];
+        random(&mut bytes)?;
+        for chunk in bytes.as_chunks::<6>().0 {
+            let mut mac = *chunk;
+            mac[0] = mac[0] & !0b01 | 0b10;
+            if !macs.contains(&mac) {
+                macs.push(mac);
+            }
+        }
+    }
+    Ok(macs)
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), Error> {
+    getrandom::fill(bytes).map_err(|error| {
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO));
+        Error::io("getrandom", PathBuf::from("random bytes"), errno)
+    })
+}

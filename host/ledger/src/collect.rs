@@ -1,0 +1,92 @@
+//! Taking apart what others left.
+
+use std::{marker::PhantomData, rc::Rc};
+
+use crate::{
+    Error, Host, HostLock, Life, Record,
+    standing::Scan,
+    store::{EntryName, Store},
+};
+
+/// What is to be undone, seen under the host's lock and valid while that is held: nobody else collects,
+/// and nobody else comes to hold anything.
+///
+/// ```no_run
+/// # fn undo(_: &nshost_ledger::Record, _: &[nshost_ledger::Record]) -> bool { true }
+/// # fn gc(ledger: &nshost_ledger::Ledger) -> Result<(), nshost_ledger::Error> {
+/// let lock = ledger.lock()?;
+/// let mut collection = ledger.collect(&lock)?;
+/// while let Some(dead) = collection.dead.pop() {
+///     if undo(dead.record(), &collection.others()) {
+///         dead.forget()?;
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Default)]
+pub struct Collection<'l> {
+    /// Those who live, in this network namespace.
+    pub living: Vec<Record>,
+    /// Those whose broker ended without undoing them.
+    pub dead: Vec<Dead<'l>>,
+    /// Those that were undone and are only waited for; to be forgotten when nothing is seen of them.
+    pub gone: Vec<Dead<'l>>,
+    /// The dead and the gone of other network namespaces. They can be undone only there; to be forgotten
+    /// when their namespace is no more.
+    pub elsewhere: Vec<Dead<'l>>,
+    /// As in [`crate::Standing::unreadable`].
+    pub unreadable: Vec<(String, String)>,
+}
+
+impl Collection<'_> {
+    /// The records of which something may exist in this network namespace: the living, and the dead that
+    /// have not been taken out of this collection.
+    pub fn others(&self) -> Vec<Record> {
+        self.living.iter().chain(self.dead.iter().map(Dead::record)).cloned().collect()
+    }
+}
+
+/// A container whose broker is no more.
+pub struct Dead<'l> {
+    record: Record,
+    name: EntryName,
+    store: Rc<Store>,
+    lock: PhantomData<&'l HostLock>,
+}
+
+impl Dead<'_> {
+    /// All undo follows from it.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Removes the entry: nothing is left of the container.
+    pub fn forget(self) -> Result<(), Error> {
+        self.store.remove(&self.name)
+    }
+}
+
+impl std::fmt::Debug for Dead<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Dead").field(&self.record).finish()
+    }
+}
+
+/// Sorts a scan for those who undo.
+pub(crate) fn collection<'l>(store: &Rc<Store>, host: &Host, scan: Scan) -> Collection<'l> {
+    let mut collection = Collection { unreadable: scan.unreadable, ..Collection::default() };
+    for (name, life, record) in scan.containers {
+        let here = host.has(&record);
+        if life == Life::Living {
+            collection.living.extend(here.then_some(*record));
+            continue;
+        }
+        let dead = Dead { record: *record, name, store: store.clone(), lock: PhantomData };
+        match life {
+            _ if !here => collection.elsewhere.push(dead),
+            Life::Gone => collection.gone.push(dead),
+            _ => collection.dead.push(dead),
+        }
+    }
+    collection
+}

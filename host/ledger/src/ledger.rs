@@ -1,0 +1,137 @@
+//! The way of a launch through the ledger.
+
+use std::{cell::RefCell, collections::HashMap, path::Path, rc::Rc};
+
+use nshost_policy::Permit;
+
+use crate::{
+    Claim, Collection, ContainerName, Error, Host, HostLock, Life, Receipt, Record, Standing,
+    claim::new_macs,
+    collect::collection,
+    reserve::Reservation,
+    standing::{Seen, look, scan, standing},
+    store::{EntryName, Store},
+};
+
+/// What a record needs to know besides the plan.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// `--name`.
+    pub name: Option<ContainerName>,
+    /// Whether the caller's network namespace was made for this launch alone, and goes with it.
+    pub host_is_private: bool,
+}
+
+/// The open ledger, for the host on which it was opened. For one thread.
+pub struct Ledger {
+    store: Rc<Store>,
+    host: Host,
+    /// What the entries of the last look hold; none for those that hold nothing here. A commit opens only
+    /// entries that came since. Names of entries never come again, and what one holds never changes, but
+    /// it may be let go: what seems to collide is looked at again.
+    known: RefCell<HashMap<EntryName, Option<Reservation>>>,
+}
+
+impl Ledger {
+    /// Opens the state directory, and makes it if only its last component is missing. To be called in the
+    /// network namespace that is to be the host's.
+    pub fn open(directory: &Path) -> Result<Ledger, Error> {
+        Ledger::open_for(directory, Host::current()?)
+    }
+
+    /// The same for a host that is already known.
+    pub fn open_for(directory: &Path, host: Host) -> Result<Ledger, Error> {
+        Ok(Ledger { store: Rc::new(Store::open(directory)?), host, known: RefCell::default() })
+    }
+
+    /// The host for which it was opened.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Looks at all entries. On the way it removes files that cannot matter any more: those of launches
+    /// that were killed before they had written a record, those of an earlier boot, and those whose
+    /// private namespace went with their owner.
+    pub fn standing(&self) -> Result<Standing, Error> {
+        let scan = scan(&self.store, &self.host)?;
+        let held = |life, record: &Record| {
+            (life != Life::Gone && self.host.has(record)).then(|| Reservation::of(record))
+        };
+        *self.known.borrow_mut() =
+            scan.containers.iter().map(|(name, life, record)| (name.clone(), held(*life, record))).collect();
+        Ok(standing(&self.host, scan))
+    }
+
+    /// Waits for the host's lock, for seconds at most.
+    pub fn lock(&self) -> Result<HostLock, Error> {
+        HostLock::acquire(&self.store)
+    }
+
+    /// Looks at all entries in order to undo what others left.
+    pub fn collect<'l>(&self, lock: &'l HostLock) -> Result<Collection<'l>, Error> {
+        self.check(lock)?;
+        Ok(collection(&self.store, &self.host, scan(&self.store, &self.host)?))
+    }
+
+    /// Takes the lowest free instance number.
+    pub fn claim(&self) -> Result<Claim, Error> {
+        Claim::take(&self.store)
+    }
+
+    /// Writes down what is permitted, if what it wants is still free; from then on the caller may do it.
+    /// After an error the claim is given back: the next attempt begins with a new one.
+    pub fn commit(
+        &self,
+        lock: &HostLock,
+        claim: Claim,
+        permit: Permit,
+        origin: Origin,
+    ) -> Result<Receipt, Error> {
+        self.check(lock)?;
+        if !Rc::ptr_eq(&claim.owned.store, &self.store) {
+            return Err(Error::Mixed);
+        }
+        let plan = permit.plan().clone();
+        let record = Record {
+            id: claim.id().to_string(),
+            name: origin.name,
+            instance: claim.instance(),
+            boot: self.host.boot.clone(),
+            host: self.host.network,
+            host_is_private: origin.host_is_private,
+            macs: new_macs(plan.links().count())?,
+            plan,
+            forwarding: Vec::new(),
+            process: None,
+        };
+        self.check_free(&Reservation::of(&record), &claim.owned.name)?;
+        Receipt::write(claim, record)
+    }
+
+    fn check(&self, lock: &HostLock) -> Result<(), Error> {
+        if lock.key == self.store.key { Ok(()) } else { Err(Error::Mixed) }
+    }
+
+    /// Whether nobody holds what `mine` is. Under the host's lock nobody else comes to hold anything.
+    fn check_free(&self, mine: &Reservation, me: &EntryName) -> Result<(), Error> {
+        let (known, mut buffer) = (self.known.borrow(), Vec::new());
+        for name in self.store.list()?.entries {
+            let may_collide = match known.get(&name) {
+                Some(Some(held)) => mine.collision(held).is_some(),
+                Some(None) => false,
+                None => name != *me,
+            };
+            if !may_collide {
+                continue;
+            }
+            let seen = look(&self.store, &self.host, &name, &mut buffer)?;
+            let Seen::Container { life: Life::Living | Life::Dead, record, .. } = seen else { continue };
+            let held = self.host.has(&record).then(|| Reservation::of(&record));
+            if let Some(what) = held.and_then(|held| mine.collision(&held)) {
+                let by = record.name.map_or(record.id, ContainerName::into);
+                return Err(Error::Taken { what, by });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Locks: who lives, and whose turn it is.
+//!
+//! All of them are open-file-description locks (`F_OFD_SETLK`, `fcntl(2)`) on single bytes. Unlike a
+//! `flock(2)`, such a lock can be asked for without being taken, so that a look at an entry never
+//! makes it seem alive to somebody else, and one file can hold several.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, fcntl},
+    libc,
+};
+
+use crate::{Error, store::Store};
+
+/// A byte of the lock file: whoever changes what all containers of the host share has this.
+const HOST: libc::off_t = 0;
+/// A byte of the lock file: whoever makes or sweeps entries that hold no record yet has this, for
+/// microseconds. It may be taken under the host's lock, never the other way round.
+const CLAIMS: libc::off_t = 1;
+/// The byte of an entry that its owner has for its life.
+const OWNER: libc::off_t = 0;
+
+/// A launch holds the host's lock for some milliseconds; after this long something is wrong.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The right to change what all containers of the host share: reservations, the firewall's table,
+/// sysctls. Others wait while it is held, so it is held shortly. Dropping it releases it, as does the
+/// process's end.
+#[must_use = "it is released when dropped"]
+pub struct HostLock {
+    _held: Held,
+    pub(crate) key: (u64, u64),
+}
+
+impl HostLock {
+    pub(crate) fn acquire(store: &Store) -> Result<HostLock, Error> {
+        Ok(HostLock { _held: Held::acquire(store, HOST, PATIENCE)?, key: store.key })
+    }
+}
+
+/// A locked byte of the lock file.
+pub(crate) struct Held {
+    file: OwnedFd,
+    byte: libc::off_t,
+}
+
+impl Held {
+    /// The right to make entries.
+    pub fn claims(store: &Store) -> Result<Held, Error> {
+        Held::acquire(store, CLAIMS, PATIENCE)
+    }
+
+    /// The same if it can be had at once.
+    pub fn claims_now(store: &Store) -> Result<Option<Held>, Error> {
+        let file = store.open_lock()?;
+        let got = try_lock(&file, CLAIMS).map_err(|errno| Error::io("lock", store.lock_path(), errno))?;
+        Ok(got.then_some(Held { file, byte: CLAIMS }))
+    }
+
+    /// Asks again and again instead of sleeping in the kernel: one stopped launcher must not hang all
+    /// others without a word, and a process with one thread has no other way to stop waiting.
+    fn acquire(store: &Store, byte: libc::off_t, patience: Duration) -> Result<Held, Error> {
+        // Opened anew, as two locks of one open file description would not exclude each other.
+        let file = store.open_lock()?;
+        let (start, mut pause) = (Instant::now(), Duration::from_micros(20));
+        while !try_lock(&file, byte).map_err(|errno| Error::io("lock", store.lock_path(), errno))? {
+            if start.elapsed() >= patience {
+                return Err(Error::Busy { lock: store.lock_path(), seconds: patience.as_secs() });
+            }
+            sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(1));
+        }
+        Ok(Held { file, byte })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        release(&self.file, self.byte);
+    }
+}
+
+/// Makes the caller the owner of an entry that nobody else has seen.
+pub(crate) fn own(entry: &OwnedFd) -> Result<bool, Errno> {
+    try_lock(entry, OWNER)
+}
+
+/// Lets an entry look abandoned, even while a child that has not executed yet shares the description.
+pub(crate) fn disown(entry: &OwnedFd) {
+    release(entry, OWNER);
+}
+
+/// Whether the entry's owner lives. `entry` is a description of its own; the lock stays as it is.
+pub(crate) fn is_owned(entry: &OwnedFd) -> Result<bool, Errno> {
+    let mut lock = byte_lock(libc::F_WRLCK, OWNER);
+    fcntl(entry, FcntlArg::F_OFD_GETLK(&mut lock))?;
+    Ok(libc::c_int::from(lock.l_type) != libc::F_UNLCK)
+}
+
+fn try_lock(file: impl AsFd, byte: libc::off_t) -> Result<bool, Errno> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&byte_lock(libc::F_WRLCK, byte))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn release(file: impl AsFd, byte: libc::off_t) {
+    // Cannot fail for a lock that is held; the end of the descriptor releases it all the same.
+    let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&byte_lock(libc::F_UNLCK, byte)));
+}
+
+fn byte_lock(kind: libc::c_int, byte: libc::off_t) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    }
+}

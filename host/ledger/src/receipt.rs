@@ -1,0 +1,91 @@
+//! The proof that undo is on disk.
+
+use nshost_plan::Plan;
+
+use crate::{
+    Error, ForwardingHold, HostLock, ProcessId, Record,
+    claim::{Claim, Owned},
+    entry::{self, Note},
+};
+
+/// A container that is written down, and this process its owner. Only [`crate::Ledger::commit`] makes
+/// one: whoever holds it may do what its plan says, since all undo follows from the record.
+///
+/// Dropped without [`Receipt::let_go`] or [`Receipt::finish`], or when the process ends, the container
+/// counts as dead and is collected by the next.
+#[must_use = "the container counts as dead when this is dropped"]
+pub struct Receipt {
+    owned: Owned,
+    record: Record,
+    /// Where the next note goes, in bytes.
+    end: u64,
+}
+
+impl Receipt {
+    /// Writes the record into the claim's entry, which from then on stays.
+    pub(crate) fn write(claim: Claim, record: Record) -> Result<Receipt, Error> {
+        let bytes = too_large(&record.id, entry::with_record(&record))?;
+        let mut receipt = Receipt { owned: claim.owned, record, end: 0 };
+        receipt.append(&bytes)?;
+        receipt.owned.kept = true;
+        Ok(receipt)
+    }
+
+    /// What is permitted.
+    pub fn plan(&self) -> &Plan {
+        &self.record.plan
+    }
+
+    /// What is written down.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Writes down all forwarding that this container needs from now on. To be called before forwarding
+    /// is changed; after an error nothing may be changed.
+    pub fn holds(&mut self, lock: &HostLock, holds: Vec<ForwardingHold>) -> Result<(), Error> {
+        if lock.key != self.owned.store.key {
+            return Err(Error::Mixed);
+        }
+        if holds == self.record.forwarding {
+            return Ok(());
+        }
+        self.note(&Note::Forwarding(holds.clone()))?;
+        self.record.forwarding = holds;
+        Ok(())
+    }
+
+    /// Writes down the container's first process.
+    pub fn started(&mut self, process: ProcessId) -> Result<(), Error> {
+        self.note(&Note::Started(process))?;
+        self.record.process = Some(process);
+        Ok(())
+    }
+
+    /// The container was undone, but for what the kernel takes down by itself, some time later. Its name,
+    /// networks and ports are free from now on; the entry stays, so that others can tell its links.
+    pub fn let_go(mut self) -> Result<(), Error> {
+        self.note(&Note::Gone)
+    }
+
+    /// Nothing is left of the container: the entry is removed.
+    pub fn finish(self) -> Result<(), Error> {
+        self.owned.store.remove(&self.owned.name)
+    }
+
+    fn note(&mut self, note: &Note) -> Result<(), Error> {
+        let bytes = too_large(&self.record.id, entry::note(note))?;
+        self.append(&bytes)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        entry::append(&self.owned.file, self.end, bytes)
+            .map_err(|errno| Error::io("write", self.owned.store.entry_path(&self.owned.name), errno))?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn too_large(id: &str, bytes: Result<Vec<u8>, usize>) -> Result<Vec<u8>, Error> {
+    bytes.map_err(|bytes| Error::TooLarge { id: id.to_string(), bytes })
+}

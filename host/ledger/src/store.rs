@@ -1,0 +1,169 @@
+//! The state directory: opened once, checked once, and from then on reached only through its
+//! descriptor, whatever happens to its path.
+
+use std::{
+    cell::RefCell,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    dir::{Dir, Type},
+    errno::Errno,
+    fcntl::{AT_FDCWD, OFlag, openat},
+    sys::stat::{Mode, SFlag, fstat, mkdirat},
+    unistd::{UnlinkatFlags, geteuid, unlinkat},
+};
+use nshost_plan::show;
+
+use crate::{Error, Problem};
+
+/// Which file an entry is: `NNNN-ID`, the instance number in decimal and the container's id. The
+/// number can be told without opening the file, and no name ever comes again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct EntryName {
+    pub instance: u16,
+    pub id: String,
+}
+
+impl EntryName {
+    /// The highest instance number: users of instance N are mapped to the ids from
+    /// 0x7000_0000 + N × 65536, and 0x7f00_0000 is the end of that space.
+    pub const MAX_INSTANCE: u16 = 3839;
+    /// Random bytes in an id; it has twice as many hexadecimal digits.
+    pub const ID_BYTES: usize = 16;
+
+    pub fn file(&self) -> String {
+        format!("{:04}-{}", self.instance, self.id)
+    }
+
+    fn parse(file: &str) -> Option<EntryName> {
+        let (instance, id) = file.split_once('-')?;
+        let digits = instance.len() == 4 && instance.bytes().all(|b| b.is_ascii_digit());
+        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        let instance = instance.parse().ok().filter(|n| digits && *n <= Self::MAX_INSTANCE)?;
+        let id_ok = id.len() == 2 * Self::ID_BYTES && id.bytes().all(hex);
+        id_ok.then(|| EntryName { instance, id: id.to_string() })
+    }
+}
+
+/// What lies in `containers/`, in the order of instance numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub entries: Vec<EntryName>,
+    /// Files that nobody of us made, safe to print, and why they are none of ours.
+    pub foreign: Vec<(String, String)>,
+}
+
+pub(crate) struct Store {
+    path: PathBuf,
+    root: OwnedFd,
+    entries: RefCell<Dir>,
+    /// Device and inode of the state directory.
+    pub key: (u64, u64),
+}
+
+impl Store {
+    pub fn open(path: &Path) -> Result<Store, Error> {
+        // Without a trailing slash, which would make the kernel follow a link in spite of O_NOFOLLOW.
+        let path: PathBuf = path.components().collect();
+        let (root, key) = open_directory(AT_FDCWD, &path, &path)?;
+        let below = path.join("containers");
+        let (entries, _) = open_directory(&root, Path::new("containers"), &below)?;
+        let entries = Dir::from_fd(entries).map_err(|errno| Error::io("read", below, errno))?;
+        Ok(Store { path, root, entries: RefCell::new(entries), key })
+    }
+
+    /// The entries at this moment. One that is made or removed meanwhile may be seen or not; no name
+    /// is ever changed, so an entry that stays is always seen.
+    pub fn list(&self) -> Result<Listing, Error> {
+        let mut listing = Listing::default();
+        for item in self.entries.borrow_mut().iter() {
+            let item = item.map_err(|errno| Error::io("read", self.path.join("containers"), errno))?;
+            let file = item.file_name().to_string_lossy();
+            match (EntryName::parse(&file), item.file_type()) {
+                (Some(name), Some(Type::File) | None) => listing.entries.push(name),
+                (Some(_), Some(_)) => listing.foreign.push((show::quote(&file), "not a regular file".into())),
+                (None, _) if file == "." || file == ".." => (),
+                (None, _) => listing.foreign.push((show::quote(&file), "not a name of an entry".into())),
+            }
+        }
+        listing.entries.sort_unstable();
+        listing.foreign.sort_unstable();
+        Ok(listing)
+    }
+
+    /// A new, empty entry.
+    pub fn create(&self, name: &EntryName) -> Result<OwnedFd, Error> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(self.entries.borrow().as_fd(), name.file().as_str(), flags, Mode::from_bits_truncate(0o600))
+            .map_err(|errno| Error::io("create", self.entry_path(name), errno))
+    }
+
+    /// An entry to look at. Nothing that may lie there makes this wait, and no link is followed.
+    pub fn read(&self, name: &EntryName) -> Result<OwnedFd, Errno> {
+        let flags =
+            OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        openat(self.entries.borrow().as_fd(), name.file().as_str(), flags, Mode::empty())
+    }
+
+    /// Removes an entry; one that is gone already is as good.
+    pub fn remove(&self, name: &EntryName) -> Result<(), Error> {
+        match unlinkat(self.entries.borrow().as_fd(), name.file().as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(Error::io("remove", self.entry_path(name), errno)),
+        }
+    }
+
+    /// An open file description of its own of the lock file, which is made once and never removed.
+    pub fn open_lock(&self) -> Result<OwnedFd, Error> {
+        let flags = OFlag::O_RDWR
+            | OFlag::O_CREAT
+            | OFlag::O_NONBLOCK
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NOCTTY
+            | OFlag::O_CLOEXEC;
+        openat(&self.root, "lock", flags, Mode::from_bits_truncate(0o600))
+            .map_err(|errno| Error::io("open", self.lock_path(), errno))
+    }
+
+    pub fn lock_path(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    pub fn entry_path(&self, name: &EntryName) -> PathBuf {
+        self.path.join("containers").join(name.file())
+    }
+}
+
+/// Whether it is a regular file; only asked where the file system does not tell while listing.
+pub(crate) fn is_regular(file: &OwnedFd) -> Result<bool, Errno> {
+    Ok(SFlag::from_bits_truncate(fstat(file)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG)
+}
+
+fn open_directory(at: impl AsFd, name: &Path, full: &Path) -> Result<(OwnedFd, (u64, u64)), Error> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let open = || openat(at.as_fd(), name, flags, Mode::empty());
+    let opened = match open() {
+        Err(Errno::ENOENT) => match mkdirat(at.as_fd(), name, Mode::S_IRWXU) {
+            Ok(()) | Err(Errno::EEXIST) => open(),
+            Err(errno) => return Err(Error::io("create", full, errno)),
+        },
+        other => other,
+    };
+    let untrusted = |problem| Error::Untrusted { directory: full.to_path_buf(), problem };
+    let directory = opened.map_err(|errno| match errno {
+        Errno::ELOOP | Errno::ENOTDIR => untrusted(Problem::NotADirectory),
+        errno => Error::io("open", full, errno),
+    })?;
+    let stat = fstat(&directory).map_err(|errno| Error::io("stat", full, errno))?;
+    let expected = geteuid().as_raw();
+    if stat.st_uid != expected {
+        return Err(untrusted(Problem::Owner { uid: stat.st_uid, expected }));
+    }
+    // What is in it was then put there by its owner, and needs no such check of its own.
+    if stat.st_mode & 0o022 != 0 {
+        return Err(untrusted(Problem::Permissions { mode: stat.st_mode & 0o7777 }));
+    }
+    Ok((directory, (stat.st_dev, stat.st_ino)))
+}
