@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error};
+use crate::{Code, Error, codec::AtMost};
 
 /// The container's `/etc/resolv.conf` (`resolv.conf(5)`): its name servers, at most three.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<IpAddr>", into = "Vec<IpAddr>")]
+#[serde(try_from = "AtMost<IpAddr, { ResolvConf::MAX }>", into = "Vec<IpAddr>")]
 pub struct ResolvConf(Vec<IpAddr>);
 
 impl ResolvConf {
@@ -34,6 +34,14 @@ impl TryFrom<Vec<IpAddr>> for ResolvConf {
             return Err(Error::new(Code::TooMany, "resolv.conf", "name one to three name servers"));
         }
         Ok(ResolvConf(servers))
+    }
+}
+
+impl<const MAX: usize> TryFrom<AtMost<IpAddr, MAX>> for ResolvConf {
+    type Error = Error;
+
+    fn try_from(servers: AtMost<IpAddr, MAX>) -> Result<Self, Error> {
+        ResolvConf::try_from(servers.0)
     }
 }
 

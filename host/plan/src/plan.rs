@@ -6,17 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Address, Cidr, Code, Command, Error, Forward, Interface, Limits, LinkId, Masquerade, Namespace,
-    Namespaces, Route, Side, Step, Veth,
+    Namespaces, Route, Side, Step, Veth, codec::AtMost,
 };
 
 /// An ordered list of steps in which each fits what came before: what it names exists, what it
 /// needs is there, nothing is asked for twice. There is no way to hold one that is not so, decoding
 /// included. Whether it is allowed is another question.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Step>", into = "Vec<Step>")]
+#[serde(try_from = "Encoded", into = "Vec<Step>")]
 pub struct Plan {
     steps: Vec<Step>,
 }
+
+/// What a plan is decoded from.
+type Encoded = AtMost<Step, { Limits::MAX.steps as usize }>;
 
 /// Shorter prefixes than these are not a container's network but a hijack of other people's.
 const SHORTEST_PREFIX_V4: u8 = 8;
@@ -345,6 +348,14 @@ impl TryFrom<Vec<Step>> for Plan {
             })?;
         }
         Ok(plan)
+    }
+}
+
+impl TryFrom<Encoded> for Plan {
+    type Error = Error;
+
+    fn try_from(steps: Encoded) -> Result<Self, Error> {
+        Plan::try_from(steps.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error};
+use crate::{Code, Error, codec::AtMost};
 
 /// An argument of a command: at most 32 KiB, without NUL (`execve(2)` takes 128 KiB; nobody types that).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl From<Argument> for String {
 
 /// A command: its program (a path, or a name that is looked for in the container's `PATH`) and arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Argument>", into = "Vec<Argument>")]
+#[serde(try_from = "AtMost<Argument, { Command::MAX }>", into = "Vec<Argument>")]
 pub struct Command(Vec<Argument>);
 
 impl Command {
@@ -76,6 +76,9 @@ impl TryFrom<Vec<Argument>> for Command {
         if program.is_empty() {
             return Err(Error::new(Code::TextInvalid, program, "a command names a program"));
         }
+        if program.len() > AbsolutePath::MAX {
+            return Err(Error::new(Code::TextInvalid, program, "a program's path has at most 4095 bytes"));
+        }
         let bytes: usize = arguments.iter().map(|argument| argument.as_str().len() + 1).sum();
         if arguments.len() > Self::MAX || bytes > Self::MAX_BYTES {
             return Err(Error::new(
@@ -85,6 +88,14 @@ impl TryFrom<Vec<Argument>> for Command {
             ));
         }
         Ok(Command(arguments))
+    }
+}
+
+impl<const MAX: usize> TryFrom<AtMost<Argument, MAX>> for Command {
+    type Error = Error;
+
+    fn try_from(arguments: AtMost<Argument, MAX>) -> Result<Self, Error> {
+        Command::try_from(arguments.0)
     }
 }
 

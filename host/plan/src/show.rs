@@ -14,14 +14,23 @@ pub fn quote(text: &str) -> String {
     format!("\"{safe}\"")
 }
 
-/// One line of a script's log, safe on a terminal: without control characters and bidirectional overrides.
+/// One line of a script's log, safe on a terminal: without control characters, bidirectional controls
+/// and characters that only hide others.
 pub fn log_line(text: &str) -> String {
-    let hostile = |c: char| {
-        c != '\t'
-            && (c.is_control()
-                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
-    };
-    text.chars().map(|c| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hostile(c) { safe.extend(c.escape_unicode()) } else { safe.push(c) }
+    }
+    safe
+}
+
+/// Control characters (Unicode's Cc) but the tab; line separators; the bidirectional controls of
+/// UAX #9; deprecated format characters, annotations and tags, which nothing shows.
+fn is_hostile(c: char) -> bool {
+    let hidden = matches!(c,
+        '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    hidden || (c != '\t' && c.is_control())
 }
 
 /// The step in words that a reader of `ip(8)` knows.

@@ -1,7 +1,7 @@
 //! What broker and worker say to each other: one question, one answer, as postcard in the frames of
 //! [`nshost_plan::codec`]. The answer comes from a process that nobody trusts.
 
-use nshost_plan::{Facts, FactsRead, Limits, Plan};
+use nshost_plan::{Facts, FactsRead, Limits, Plan, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::Grants;
@@ -18,12 +18,17 @@ pub struct Question {
     pub limits: Limits,
 }
 
+/// The most log lines of an answer; a worker ends a script for its log when it has more.
+pub const MAX_LINES: usize = 65_536;
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The plan, or why there is none.
     pub outcome: Result<Plan, Failure>,
-    /// What the script said, in order. Not yet safe on a terminal: [`nshost_plan::show::log_line`].
+    /// What the script said, in order, at most [`MAX_LINES`]. Not yet safe on a terminal:
+    /// [`nshost_plan::show::log_line`].
+    #[serde(deserialize_with = "codec::at_most::<_, _, MAX_LINES>")]
     pub log: Vec<LogLine>,
     /// Which facts the script has looked at.
     pub read: FactsRead,
