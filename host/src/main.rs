@@ -1,1 +1,28 @@
-fn main() {}
+//! `nshost`: launches Linux containers that a sandboxed WebAssembly script decides.
+
+mod approve;
+mod audit;
+mod cache;
+mod cli;
+mod collect;
+mod decide;
+mod evaluate;
+mod failure;
+mod launch;
+mod module;
+mod paths;
+mod print;
+mod worker;
+
+use std::process::ExitCode;
+
+/// Parse, do, print what went wrong, exit: each in this one place.
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            print::failure(&failure);
+            ExitCode::from(failure.status as u8)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Processes that cannot be confused with later ones of the same pid.
+
+#![expect(unsafe_code, reason = "nix has no pidfd_open and pidfd_send_signal")]
+
+use std::{
+    fs, io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
+
+use nix::unistd::Pid;
+use nshost_ledger::ProcessId;
+
+use crate::Error;
+
+/// A living process's pid and start time.
+pub fn identify(pid: Pid) -> Result<ProcessId, Error> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).map_err(|e| Error::new("read", &path, e))?;
+    // The command's name stands in parentheses and may hold anything; field 3 follows the last one.
+    let start = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse().ok());
+    let start = start.ok_or_else(|| Error::new("read", path, io::Error::from(io::ErrorKind::InvalidData)))?;
+    Ok(ProcessId { pid: pid.as_raw(), start })
+}
+
+/// Kills exactly this process, if it is still there; its PID namespace dies with it.
+pub fn kill(process: ProcessId) -> Result<(), Error> {
+    let subject = format!("process {}", process.pid);
+    // SAFETY: numbers only.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, process.pid, 0) };
+    if fd < 0 {
+        let error = Error::last("open pidfd", subject);
+        return if error.errno() == Some(libc::ESRCH) { Ok(()) } else { Err(error) };
+    }
+    // SAFETY: a new fd that nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+    // The pidfd holds on to whoever has the pid now; the start time tells whether that is the one.
+    match identify(Pid::from_raw(process.pid)) {
+        Ok(found) if found == process => signal(&pidfd, libc::SIGKILL),
+        _ => Ok(()),
+    }
+}
+
+/// Sends a signal through a pidfd; a process that has ended takes none, which is no error.
+pub(crate) fn signal(pidfd: &OwnedFd, signal: i32) -> Result<(), Error> {
+    // SAFETY: an open pidfd, a signal number, no siginfo, no flags.
+    let sent = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, ptr::null::<libc::siginfo_t>(), 0)
+    };
+    if sent == 0 {
+        return Ok(());
+    }
+    let error = Error::last("send signal", format!("{signal}"));
+    if error.errno() == Some(libc::ESRCH) { Ok(()) } else { Err(error) }
+}

@@ -1,0 +1,160 @@
+//! Waits for the command: passes on signals, keys and output.
+
+use std::{fs, os::fd::AsFd};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::Signal,
+    unistd::{read, write},
+};
+
+use crate::{Error, container::Running, process, signals::Signals, terminal::Terminal};
+
+/// What came of one look at the terminal's side.
+#[derive(PartialEq)]
+enum Flow {
+    Open,
+    Ended,
+}
+
+/// Returns the command's exit status: its own, or 128 + N for signal N.
+pub fn until_end(running: &Running, signals: &Signals, terminal: Option<&mut Terminal>) -> Result<u8, Error> {
+    let mut killed_for = None;
+    match terminal {
+        None => while_running(running, signals, &mut killed_for)?,
+        Some(terminal) => {
+            terminal.close_container_end();
+            terminal.raw();
+            relay_while_running(running, signals, terminal, &mut killed_for)?;
+        }
+    }
+    let status = running.collect()?;
+    // A first process that we had to kill for a signal that it did not handle ended by that signal.
+    Ok(match killed_for {
+        Some(signal) if status == 128 + libc::SIGKILL as u8 => 128 + signal as u8,
+        _ => status,
+    })
+}
+
+fn while_running(running: &Running, signals: &Signals, killed_for: &mut Option<Signal>) -> Result<(), Error> {
+    loop {
+        let mut wanted = [
+            PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.descriptor().as_fd(), PollFlags::POLLIN),
+        ];
+        wait_for(&mut wanted)?;
+        let [ended, signalled] = wanted.map(|fd| fd.any().unwrap_or(false));
+        if signalled {
+            forward_all(running, signals, None, killed_for)?;
+        }
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+fn relay_while_running(
+    running: &Running,
+    signals: &Signals,
+    terminal: &Terminal,
+    killed_for: &mut Option<Signal>,
+) -> Result<(), Error> {
+    let stdin = std::io::stdin();
+    let mut keys = terminal.is_raw();
+    let mut output = Flow::Open;
+    loop {
+        let none = PollFlags::empty();
+        let mut wanted = [
+            PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.descriptor().as_fd(), PollFlags::POLLIN),
+            PollFd::new(terminal.controller(), if output == Flow::Open { PollFlags::POLLIN } else { none }),
+            PollFd::new(stdin.as_fd(), if keys { PollFlags::POLLIN } else { none }),
+        ];
+        wait_for(&mut wanted)?;
+        let [ended, signalled, printed, typed] = wanted.map(|fd| fd.any().unwrap_or(false));
+        if signalled {
+            forward_all(running, signals, Some(terminal), killed_for)?;
+        }
+        if printed && output == Flow::Open {
+            output = pass(terminal.controller(), terminal.operator());
+        }
+        if typed && keys {
+            keys = pass(stdin.as_fd(), terminal.controller()) == Flow::Open;
+        }
+        if ended && !(printed && output == Flow::Open) {
+            return Ok(());
+        }
+        // A hung-up descriptor is reported for ever; what is left to wait for is the end.
+        if output == Flow::Ended && !ended {
+            return while_running(running, signals, killed_for);
+        }
+    }
+}
+
+fn wait_for(wanted: &mut [PollFd<'_>]) -> Result<(), Error> {
+    match poll(wanted, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(Error::new("poll", "container", errno)),
+    }
+}
+
+/// One read's worth from one descriptor to the other.
+fn pass(from: impl AsFd, to: impl AsFd) -> Flow {
+    let mut buffer = [0; 4096];
+    let length = match read(from, &mut buffer) {
+        Ok(0) => return Flow::Ended,
+        Ok(length) => length,
+        Err(Errno::EINTR | Errno::EAGAIN) => return Flow::Open,
+        // EIO: no process has the container's end open any more.
+        Err(_) => return Flow::Ended,
+    };
+    let mut rest = &buffer[..length];
+    while !rest.is_empty() {
+        match write(&to, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(_) => return Flow::Ended,
+        }
+    }
+    Flow::Open
+}
+
+fn forward_all(
+    running: &Running,
+    signals: &Signals,
+    terminal: Option<&Terminal>,
+    killed_for: &mut Option<Signal>,
+) -> Result<(), Error> {
+    while let Some(signal) = signals.next() {
+        match (signal, terminal) {
+            // The kernel tells the container's foreground itself when its terminal's size changes.
+            (Signal::SIGWINCH, Some(terminal)) => terminal.copy_size(),
+            _ => forward(running, signal, killed_for)?,
+        }
+    }
+    Ok(())
+}
+
+/// A PID namespace's first process gets no signal for which it has no handler, not even from outside
+/// (`pid_namespaces(7)`); for one whose default is to end the process, the operator expects the end.
+fn forward(running: &Running, signal: Signal, killed_for: &mut Option<Signal>) -> Result<(), Error> {
+    let harmless = matches!(signal, Signal::SIGCONT | Signal::SIGWINCH);
+    if !harmless && default_action_is_lost(running, signal) {
+        *killed_for = Some(signal);
+        return process::signal(&running.pidfd, libc::SIGKILL);
+    }
+    process::signal(&running.pidfd, signal as i32)
+}
+
+fn default_action_is_lost(running: &Running, signal: Signal) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", running.pid())) else { return false };
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let in_mask = |name: &str| {
+        let mask = field(name).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+        mask & (1 << (signal as i32 - 1)) != 0
+    };
+    // NSpid lists the pid in each nested namespace, the innermost last.
+    let is_first = field("NSpid:").is_some_and(|pids| pids.split_whitespace().skip(1).last() == Some("1"));
+    is_first && !in_mask("SigCgt:") && !in_mask("SigIgn:") && !in_mask("SigBlk:")
+}

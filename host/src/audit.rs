@@ -1,0 +1,78 @@
+//! `--audit FILE`: every check and every outcome, one JSON line each.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use nshost_policy::Verdict;
+use serde_json::{Value, json};
+
+use crate::{
+    failure::Failure,
+    module::{Module, hex},
+};
+
+/// Where lines go; without `--audit`, nowhere.
+pub struct Audit {
+    file: Option<File>,
+    script: String,
+}
+
+impl Audit {
+    /// Appends to the file, which only its owner can read when it is new.
+    pub fn open(path: Option<&Path>, module: &Module) -> Result<Audit, Failure> {
+        let open = |path: &Path| {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
+                .open(path)
+                .map_err(|error| {
+                    Failure::file(path, &error).hint("nothing was run: no run without its audit")
+                })
+        };
+        let file = path.map(open).transpose()?;
+        Ok(Audit { file, script: hex(module.digest()) })
+    }
+
+    /// One line for each check.
+    pub fn verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), Failure> {
+        for verdict in verdicts {
+            self.write(
+                "check",
+                json!({
+                    "step": verdict.step + 1,
+                    "capability": verdict.capability,
+                    "subject": verdict.subject,
+                    "allowed": verdict.allowed,
+                    "rule": verdict.rule,
+                }),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// One line for something that happened.
+    pub fn event(&mut self, event: &str, details: Value) -> Result<(), Failure> {
+        self.write(event, details)
+    }
+
+    fn write(&mut self, event: &str, details: Value) -> Result<(), Failure> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let line = json!({
+            "time": format!("{}.{:03}", now.as_secs(), now.subsec_millis()),
+            "event": event,
+            "script": self.script,
+            "details": details,
+        });
+        // One write a line: lines of several launches into one file do not mix.
+        file.write_all(format!("{line}\n").as_bytes())
+            .map_err(|error| Failure::ours(format!("cannot write the audit: {error}")))
+    }
+}

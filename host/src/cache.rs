@@ -1,0 +1,162 @@
+//! Compiled scripts and remembered plans, in a directory that only its owner can write.
+//!
+//! An artifact is native code that only a worker without rights loads; a remembered plan is checked
+//! by policy like a fresh one. Losing the cache costs time, nothing else: every failure here means
+//! "not cached".
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use nix::{
+    sys::memfd::{MFdFlags, memfd_create},
+    unistd::geteuid,
+};
+use nshost_plan::{Facts, FactsRead, Plan, codec};
+use nshost_policy::wire::{Answer, LogLine, Question};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    failure::Failure,
+    module::{Module, hex},
+    paths,
+};
+
+/// Artifacts of another build of nshost are not looked for; the worker checks the rest.
+const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "-wasmtime-48");
+
+/// Entries that nobody has used for this long are removed by `nshost gc`.
+const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The directory, if there is one that can be trusted.
+pub struct Cache {
+    directory: Option<PathBuf>,
+}
+
+/// A plan, what it depended on, and what the script said on the way.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    read: FactsRead,
+    facts: [u8; 32],
+    plan: Plan,
+    log: Vec<LogLine>,
+}
+
+impl Cache {
+    /// The usual directory, made if it is not there. One that belongs to somebody else, or that
+    /// others can write, is not used.
+    pub fn open() -> Cache {
+        let path = paths::cache();
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        let ours = fs::symlink_metadata(&path)
+            .is_ok_and(|meta| meta.is_dir() && meta.uid() == geteuid().as_raw() && meta.mode() & 0o022 == 0);
+        Cache { directory: ours.then_some(path) }
+    }
+
+    /// The script's compiled form, if it is there.
+    pub fn artifact(&self, module: &Module) -> Option<File> {
+        self.read(&artifact_name(module))
+    }
+
+    /// A file for the compiler to write into, to be handed to [`Cache::keep_artifact`].
+    pub fn new_artifact(&self) -> Result<File, Failure> {
+        let memory = memfd_create(c"nshost-artifact", MFdFlags::MFD_CLOEXEC);
+        memory
+            .map(File::from)
+            .map_err(|errno| Failure::ours(format!("no memory for a compiled script: {errno}")))
+    }
+
+    /// Keeps what the compiler wrote, and gives it back to be read from the beginning.
+    pub fn keep_artifact(&self, module: &Module, mut artifact: File) -> Result<File, Failure> {
+        let failed =
+            |error: std::io::Error| Failure::ours(format!("cannot read the compiled script: {error}"));
+        let mut bytes = Vec::new();
+        artifact.rewind().map_err(failed)?;
+        artifact.read_to_end(&mut bytes).map_err(failed)?;
+        self.write(&artifact_name(module), &bytes);
+        match self.artifact(module) {
+            Some(kept) => Ok(kept),
+            None => {
+                artifact.rewind().map_err(failed)?;
+                Ok(artifact)
+            }
+        }
+    }
+
+    /// The plan that this script composed before, if everything that it depended on is the same.
+    pub fn recall(&self, module: &Module, question: &Question) -> Option<(Plan, Vec<LogLine>)> {
+        let mut bytes = Vec::new();
+        self.read(&plan_name(module, question))?
+            .take(codec::MAX_FRAME as u64)
+            .read_to_end(&mut bytes)
+            .ok()?;
+        let memory: Memory = codec::decode("remembered plan", &bytes).ok()?;
+        (memory.facts == facts_digest(&question.facts, memory.read)).then_some((memory.plan, memory.log))
+    }
+
+    /// Remembers a plan.
+    pub fn remember(&self, module: &Module, question: &Question, answer: &Answer, plan: &Plan) {
+        let facts = facts_digest(&question.facts, answer.read);
+        let memory = Memory { read: answer.read, facts, plan: plan.clone(), log: answer.log.clone() };
+        self.write(&plan_name(module, question), &codec::encode(&memory));
+    }
+
+    /// Removes what was not used for long; returns how many files.
+    pub fn prune(&self) -> usize {
+        let Some(entries) = self.directory.as_ref().and_then(|directory| fs::read_dir(directory).ok()) else {
+            return 0;
+        };
+        let old = |meta: &fs::Metadata| {
+            let used = meta.accessed().or_else(|_| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            meta.is_file() && SystemTime::now().duration_since(used).is_ok_and(|age| age > KEEP)
+        };
+        entries
+            .flatten()
+            .filter(|entry| {
+                entry.metadata().is_ok_and(|meta| old(&meta)) && fs::remove_file(entry.path()).is_ok()
+            })
+            .count()
+    }
+
+    fn read(&self, name: &str) -> Option<File> {
+        let path = self.directory.as_ref()?.join(name);
+        OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path).ok()
+    }
+
+    /// By write-then-rename: a reader sees all of it or nothing.
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let Some(directory) = &self.directory else { return };
+        let draft = directory.join(format!("draft-{}", std::process::id()));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+        let written = options.open(&draft).and_then(|mut file| file.write_all(bytes));
+        if written.and_then(|()| fs::rename(&draft, directory.join(name))).is_err() {
+            let _ = fs::remove_file(&draft);
+        }
+    }
+}
+
+fn artifact_name(module: &Module) -> String {
+    format!("{}-{BUILD}.artifact", hex(module.digest()))
+}
+
+/// Grants, limits, command and arguments are part of the name; what else the plan depended on is
+/// compared after.
+fn plan_name(module: &Module, question: &Question) -> String {
+    let Question { facts, grants, limits } = question;
+    let mut hash = Sha256::new();
+    hash.update(BUILD);
+    hash.update(module.digest());
+    hash.update(Sha256::digest(codec::encode(&(grants, limits))));
+    hash.update(codec::encode(&(&facts.command, &facts.arguments)));
+    format!("{}.plan", hex(&hash.finalize()))
+}
+
+fn facts_digest(facts: &Facts, read: FactsRead) -> [u8; 32] {
+    Sha256::digest(codec::encode(&facts.only(read))).into()
+}

@@ -1,0 +1,64 @@
+//! `nshost doctor`
+
+use nshost_kernel::probe::{self, Probe, State};
+use serde_json::json;
+
+use crate::{failure::Failure, paths, print, print::Ink};
+
+/// Arguments of `nshost doctor`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what works here and what does not, each with the remedy. It changes nothing.
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let mut probes = probe::all();
+    probes.extend(["nshost-worker", "nshost-compiler"].map(helper));
+    if arguments.json {
+        let list: Vec<_> = probes
+            .iter()
+            .map(|probe| json!({ "name": probe.name, "state": word(probe.state), "detail": probe.detail, "remedy": probe.remedy }))
+            .collect();
+        println!("{:#}", json!({ "schema": 1, "probes": list }));
+        return Ok(0);
+    }
+    let width = probes.iter().map(|probe| probe.name.len()).max().unwrap_or(0);
+    for probe in &probes {
+        let state = format!("{:<9}", word(probe.state));
+        let state = if probe.state == State::Present { state } else { print::inked(Ink::Red, &state) };
+        print::line(&format!("{:<width$}  {state}  {}", probe.name, probe.detail));
+        if !probe.remedy.is_empty() {
+            print::line(&format!("{:<width$}             {}", "", print::inked(Ink::Bold, &probe.remedy)));
+        }
+    }
+    Ok(0)
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Present => "present",
+        State::Absent => "absent",
+        State::Disabled => "disabled",
+        State::Forbidden => "forbidden",
+    }
+}
+
+fn helper(name: &'static str) -> Probe {
+    match paths::helper(name) {
+        Some(path) => Probe {
+            name: name.into(),
+            state: State::Present,
+            detail: path.display().to_string(),
+            remedy: String::new(),
+        },
+        None => Probe {
+            name: name.into(),
+            state: State::Absent,
+            detail: "scripts cannot be evaluated".to_string(),
+            remedy: "install it beside nshost or in ../libexec/nshost".to_string(),
+        },
+    }
+}

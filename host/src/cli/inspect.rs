@@ -1,0 +1,57 @@
+//! `nshost inspect`
+
+use std::{io::Write, path::PathBuf};
+
+use serde_json::json;
+
+use crate::{
+    failure::{self, Failure},
+    module::{Module, hex},
+    worker,
+};
+
+/// Arguments of `nshost inspect`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// The module to look at; it is not run
+    #[arg(value_name = "SCRIPT")]
+    script: PathBuf,
+}
+
+/// Prints the script's identity and what it may ask for. A process without rights looks at the bytes.
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let module = Module::open(&arguments.script)?;
+    let inspection = worker::inspect(module.file()?)?.map_err(failure::of_script)?;
+    let digest = hex(module.digest());
+    let is_setup_script = inspection.exports.iter().any(|export| export == "setup");
+    let (ours, others): (Vec<&String>, Vec<&String>) =
+        inspection.imports.iter().partition(|import| import.starts_with("nshost:"));
+    let text = if arguments.json {
+        let value = json!({
+            "schema": 1,
+            "script": digest,
+            "sdk": inspection.sdk,
+            "imports": inspection.imports,
+            "exports": inspection.exports,
+            "producers": inspection.producers,
+            "is-setup-script": is_setup_script,
+        });
+        format!("{value:#}\n")
+    } else {
+        let list = |names: &[&String]| names.iter().map(|name| format!("  {name}\n")).collect::<String>();
+        let kind =
+            if is_setup_script { "a setup script" } else { "not a setup script: it does not export setup" };
+        format!(
+            "{}: {kind}\ndigest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}needs besides (inert stand-ins):\n{}",
+            module.name(),
+            inspection.sdk.as_deref().unwrap_or("unknown"),
+            list(&ours),
+            list(&others),
+        )
+    };
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(0)
+}

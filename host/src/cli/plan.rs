@@ -1,0 +1,124 @@
+//! `nshost plan`
+
+use std::io::Write;
+
+use nshost_kernel::facts;
+use nshost_ledger::{Ledger, Standing};
+use nshost_plan::{Facts, show};
+use nshost_policy::{self as policy, Grants, RefusalKind};
+use serde_json::json;
+
+use crate::{
+    cache::Cache,
+    cli::{json, shared::Script},
+    decide::{self, Opinion},
+    failure::{Failure, Status},
+    launch::{Request, plan_digest},
+    module::hex,
+    print,
+};
+
+/// Arguments of `nshost plan`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Print JSON
+    #[arg(long, conflicts_with = "suggest_grants")]
+    json: bool,
+    /// Print the least grants file under which this plan is allowed
+    #[arg(long)]
+    suggest_grants: bool,
+    #[command(flatten)]
+    script: Script,
+}
+
+/// Prints the plan. Fails with 122 where grants were given and do not have all of it.
+pub fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let has_grants = arguments.script.has_grants();
+    let script = arguments.script.check()?;
+    let request = Request {
+        module: script.module,
+        grants: script.grants,
+        arguments: script.arguments,
+        command: script.command,
+        manner: script.manner,
+        name: None,
+        audit: None,
+        reaper: false,
+    };
+    decide::bound_to(&request.grants, &request.module)?;
+    let facts = host_facts(&request)?;
+    let opinion = decide::opinion(&request.module, &request.grants, &Cache::open(), &facts, request.manner)?;
+    if arguments.suggest_grants {
+        let mut grants = policy::suggest(&opinion.plan, &facts).to_toml();
+        grants.insert_str(0, &format!("# the least grants for sha256:{}\n", hex(request.module.digest())));
+        output(&grants);
+        return Ok(0);
+    }
+    if arguments.json {
+        output(&as_json(&request, &opinion));
+    } else {
+        print::log(&opinion.log);
+        output(&show::plan(&opinion.plan));
+        output(&show::topology(&opinion.plan));
+        output(&format!("plan {}\n", plan_digest(&opinion.plan)));
+    }
+    verdict(&request, &opinion, &facts, has_grants)
+}
+
+/// Without any grants given, a plan is only shown; what it would need is `--suggest-grants`' to say.
+fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool) -> Result<u8, Failure> {
+    let denied = opinion.refusals.iter().any(|refusal| refusal.kind == RefusalKind::Denied);
+    let refused: Vec<_> =
+        opinion.refusals.iter().filter(|r| has_grants || r.kind != RefusalKind::Denied).cloned().collect();
+    if refused.is_empty() {
+        return Ok(0);
+    }
+    let lacking = match has_grants {
+        true => policy::lacking(&opinion.plan, &request.grants, facts),
+        false => Grants::none(),
+    };
+    let (message, hint) =
+        print::refusals(&opinion.plan, &refused, &request.grants, &lacking, &request.module.name());
+    let status = if denied && has_grants { Status::Denied } else { Status::Nshost };
+    Err(Failure::new(status, message).hint(hint))
+}
+
+/// What can be known without root and without reserving anything.
+fn host_facts(request: &Request) -> Result<Facts, Failure> {
+    let rootless = !nix::unistd::geteuid().is_root();
+    // A launch without root has a host of its own, on which there is nothing yet.
+    let standing = match Ledger::open(&nshost_ledger::default_directory()) {
+        Ok(ledger) if !rootless => ledger.standing()?,
+        _ => Standing::default(),
+    };
+    let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
+    let host = facts::gather(&gone)?;
+    Ok(decide::facts(host, request, lowest_free(&standing), standing.taken, rootless))
+}
+
+/// The instance number that a launch would get now.
+fn lowest_free(standing: &Standing) -> u16 {
+    let here = [&standing.living, &standing.dead, &standing.gone].into_iter().flatten();
+    let all: Vec<u16> = here
+        .chain(standing.elsewhere.iter().map(|(_, record)| record))
+        .map(|record| record.instance)
+        .collect();
+    (0..).find(|number| !all.contains(number)).unwrap_or_default()
+}
+
+fn as_json(request: &Request, opinion: &Opinion) -> String {
+    let plan = &opinion.plan;
+    let value = json!({
+        "schema": 1,
+        "script": hex(request.module.digest()),
+        "plan": plan_digest(plan),
+        "steps": plan.steps().iter().map(|step| json::step(plan, step)).collect::<Vec<_>>(),
+        "refusals": opinion.refusals.iter().map(json::refusal).collect::<Vec<_>>(),
+        "log": opinion.log.iter().map(|line| &line.text).collect::<Vec<_>>(),
+    });
+    format!("{value:#}\n")
+}
+
+fn output(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,95 @@
+//! What `run` and `plan` have in common: a script, its arguments, a command, and grants.
+
+use std::{
+    fs::OpenOptions,
+    io::Read,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use nshost_plan::{Argument, Command};
+use nshost_policy::Grants;
+
+use crate::{evaluate::Manner, failure::Failure, module::Module};
+
+/// The largest grants file, in bytes.
+const MAX_GRANTS: u64 = 1 << 20;
+
+/// A script and what it is asked to decide.
+#[derive(clap::Args)]
+pub struct Script {
+    /// Grant what FILE says; without this, only what stays inside the new container
+    #[arg(long, value_name = "FILE", conflicts_with = "allow_all")]
+    grants: Option<PathBuf>,
+    /// Grant everything: for developing a script of one's own
+    #[arg(long)]
+    allow_all: bool,
+    /// Ask the script anew, whatever it answered before
+    #[arg(long)]
+    fresh: bool,
+    /// Evaluate the script even if its process cannot be locked down: an escape from the sandbox is
+    /// then an escape to this user's rights
+    #[arg(long, hide_short_help = true)]
+    i_accept_an_unlocked_script: bool,
+    /// The setup script, a WebAssembly component
+    #[arg(value_name = "SCRIPT")]
+    script: PathBuf,
+    /// The script's own arguments
+    #[arg(value_name = "ARG")]
+    arguments: Vec<String>,
+    /// The command to run in the container, after --
+    #[arg(value_name = "COMMAND", last = true)]
+    command: Vec<String>,
+}
+
+/// The same, checked.
+pub struct Checked {
+    pub module: Module,
+    pub grants: Grants,
+    pub arguments: Vec<Argument>,
+    pub command: Vec<Argument>,
+    pub manner: Manner,
+}
+
+impl Script {
+    /// Whether the operator said anything about grants.
+    pub fn has_grants(&self) -> bool {
+        self.allow_all || self.grants.is_some()
+    }
+
+    /// Opens the files and checks the texts.
+    pub fn check(self) -> Result<Checked, Failure> {
+        let grants = match &self.grants {
+            Some(file) => read_grants(file)?,
+            None if self.allow_all => Grants::open(),
+            None => Grants::none(),
+        };
+        let text = |what: &'static str| move |e: nshost_plan::Error| Failure::ours(format!("{what} {e}"));
+        let arguments = self
+            .arguments
+            .into_iter()
+            .map(Argument::try_from)
+            .collect::<Result<_, _>>()
+            .map_err(text("argument"))?;
+        let command = match self.command.is_empty() {
+            true => Vec::new(),
+            false => Command::parse(self.command).map_err(text("command"))?.arguments().to_vec(),
+        };
+        let manner = Manner { afresh: self.fresh, accept_unlocked: self.i_accept_an_unlocked_script };
+        Ok(Checked { module: Module::open(&self.script)?, grants, arguments, command, manner })
+    }
+}
+
+fn read_grants(path: &Path) -> Result<Grants, Failure> {
+    let mut text = String::new();
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(path)
+        .and_then(|file| file.take(MAX_GRANTS + 1).read_to_string(&mut text))
+        .map_err(|error| Failure::file(path, &error))?;
+    if text.len() as u64 > MAX_GRANTS {
+        return Err(Failure::ours(format!("{} is larger than 1 MiB, too large for grants", path.display())));
+    }
+    Grants::parse(&text, &path.to_string_lossy()).map_err(|error| Failure::ours(error.to_string()))
+}

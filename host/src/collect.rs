@@ -1,0 +1,71 @@
+//! Removes what containers have left behind whose launcher was killed, or which the kernel is late with.
+
+use nshost_kernel::{link, network, network::Wait, process};
+use nshost_ledger::{Collection, Dead, HostLock, Ledger, Record};
+
+use crate::failure::Failure;
+
+/// One entry's end.
+pub struct Collected {
+    /// The entry.
+    pub id: String,
+    /// What the operator called it.
+    pub name: Option<String>,
+    /// What could not be removed; then the entry stays, for the next time.
+    pub errors: Vec<nshost_kernel::Error>,
+}
+
+/// Undoes every entry whose launcher is gone, and forgets it.
+pub fn dead(collection: &mut Collection<'_>, wait: Wait) -> Result<Vec<Collected>, Failure> {
+    let mut collected = Vec::new();
+    while let Some(entry) = collection.dead.pop() {
+        let others = collection.others();
+        collected.push(undo(entry, &others, wait)?);
+    }
+    Ok(collected)
+}
+
+/// Removes what the kernel is late with, and waits until it is gone.
+pub fn gone(collection: &mut Collection<'_>) -> Result<Vec<Collected>, Failure> {
+    let mut collected = Vec::new();
+    while let Some(entry) = collection.gone.pop() {
+        let others = collection.others();
+        collected.push(undo(entry, &others, Wait::Gone)?);
+    }
+    Ok(collected)
+}
+
+/// Forgets the entries of which the kernel has removed the last link by now.
+pub fn forget_vanished(ledger: &Ledger) -> Result<(), Failure> {
+    let lock = ledger.lock()?;
+    for entry in ledger.collect(&lock)?.gone {
+        if !link::any_left(entry.record())? {
+            entry.forget()?;
+        }
+    }
+    Ok(())
+}
+
+/// What a launcher that was killed has left, removed before it is in anybody's way.
+pub fn dead_at_once(ledger: &Ledger, lock: &HostLock) -> Result<(), Failure> {
+    for collected in dead(&mut ledger.collect(lock)?, Wait::LetGo)? {
+        if let Some(error) = collected.errors.into_iter().next() {
+            return Err(Failure::from(error).hint(format!(
+                "left by container {}, whose launcher was killed; `nshost gc` tells more",
+                collected.id
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn undo(entry: Dead<'_>, others: &[Record], wait: Wait) -> Result<Collected, Failure> {
+    let record = entry.record();
+    let (id, name) = (record.id.clone(), record.name.clone().map(String::from));
+    let mut errors: Vec<_> = record.process.map(process::kill).into_iter().filter_map(Result::err).collect();
+    errors.extend(network::take_down(record, others, wait));
+    if errors.is_empty() {
+        entry.forget()?;
+    }
+    Ok(Collected { id, name, errors })
+}

@@ -1,0 +1,165 @@
+//! From a script and facts to a permit: evaluate, check, and ask the operator where there is one.
+
+use nshost_kernel::facts::HostFacts;
+use nshost_plan::{Facts, Plan, Taken};
+use nshost_policy::{
+    self as policy, Grants, Permit, Refusal, RefusalKind,
+    wire::{Failure as Answered, ScriptError},
+};
+use serde_json::json;
+
+use crate::{
+    approve,
+    audit::Audit,
+    cache::Cache,
+    evaluate::{self, Manner},
+    failure::{self, Failure, Status},
+    launch::{Request, plan_digest},
+    module::{Module, hex},
+    print,
+};
+
+/// Everything that an evaluation depends on.
+pub fn facts(host: HostFacts, request: &Request, instance: u16, taken: Taken, rootless: bool) -> Facts {
+    Facts {
+        command: request.command.clone(),
+        arguments: request.arguments.clone(),
+        instance,
+        links: host.links,
+        addresses: host.addresses,
+        routes: host.routes,
+        default_routes: host.default_routes,
+        kernel: host.kernel,
+        rootless,
+        taken,
+    }
+}
+
+/// A plan with what policy says of it.
+pub struct Opinion {
+    /// The plan.
+    pub plan: Plan,
+    /// What it lacks; empty if all is granted.
+    pub refusals: Vec<Refusal>,
+    /// What the script said.
+    pub log: Vec<policy::wire::LogLine>,
+}
+
+/// A permit for the script's plan, or why there is none.
+pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit) -> Result<Permit, Failure> {
+    bound_to(&request.grants, &request.module)?;
+    let evaluated = evaluate::evaluate(
+        cache,
+        &request.module,
+        &request.grants,
+        request.grants.limits(),
+        facts,
+        request.manner,
+    )?;
+    let plan = match evaluated.outcome {
+        Ok(plan) => plan,
+        Err(Answered::Script(ScriptError::Denied { .. })) => {
+            return without_grants(request, cache, facts, audit);
+        }
+        Err(answered) => {
+            print::log(&evaluated.log);
+            return Err(failure::of_script(answered));
+        }
+    };
+    print::log(&evaluated.log);
+    let checked = policy::check(plan, &request.grants, facts);
+    audit.verdicts(&checked.verdicts)?;
+    match checked.outcome {
+        Ok(permit) => {
+            audit.event("permitted", json!({ "plan": plan_digest(permit.plan()) }))?;
+            Ok(permit)
+        }
+        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
+    }
+}
+
+/// The script gave up at a denial. What it would ask for with every grant tells all that is missing
+/// at once; it is a pure function, so asking again costs nothing and does nothing.
+fn without_grants(
+    request: &Request,
+    cache: &Cache,
+    facts: &Facts,
+    audit: &mut Audit,
+) -> Result<Permit, Failure> {
+    let opinion = opinion(&request.module, &request.grants, cache, facts, request.manner)?;
+    print::log(&opinion.log);
+    let checked = policy::check(opinion.plan, &request.grants, facts);
+    audit.verdicts(&checked.verdicts)?;
+    match checked.outcome {
+        // It asked only for what is granted this time: then it decides by what it was denied before.
+        Ok(permit) => Ok(permit),
+        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
+    }
+}
+
+/// The whole plan under open grants, and what `grants` lack of it.
+pub fn opinion(
+    module: &Module,
+    grants: &Grants,
+    cache: &Cache,
+    facts: &Facts,
+    manner: Manner,
+) -> Result<Opinion, Failure> {
+    let evaluated = evaluate::evaluate(cache, module, &Grants::open(), grants.limits(), facts, manner)?;
+    let plan = match evaluated.outcome {
+        Ok(plan) => plan,
+        Err(answered) => {
+            print::log(&evaluated.log);
+            return Err(failure::of_script(answered));
+        }
+    };
+    let refusals = match policy::check(plan.clone(), grants, facts).outcome {
+        Ok(_) => Vec::new(),
+        Err(refused) => refused.refusals,
+    };
+    Ok(Opinion { plan, refusals, log: evaluated.log })
+}
+
+/// Asks at a terminal, once, if grants are all that is missing.
+fn refuse(
+    request: &Request,
+    facts: &Facts,
+    plan: Plan,
+    refusals: &[Refusal],
+    audit: &mut Audit,
+) -> Result<Permit, Failure> {
+    let script = request.module.name();
+    let lacking = policy::lacking(&plan, &request.grants, facts);
+    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &script);
+    let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
+    if only_grants && approve::ask(&plan, &message, &script) {
+        let with_this = request.grants.clone().and(lacking);
+        if let Ok(permit) = policy::check(plan.clone(), &with_this, facts).outcome {
+            audit.event("approved", json!({ "plan": plan_digest(&plan) }))?;
+            return Ok(permit);
+        }
+    }
+    audit.event("refused", json!({ "plan": plan_digest(&plan) }))?;
+    let status = if only_grants || refusals.iter().any(|r| r.kind == RefusalKind::Denied) {
+        Status::Denied
+    } else {
+        Status::Nshost
+    };
+    Err(Failure::new(status, message).hint(hint))
+}
+
+/// Grants that name a script are for exactly that one.
+pub fn bound_to(grants: &Grants, module: &Module) -> Result<(), Failure> {
+    match grants.script() {
+        Some(digest) if digest != *module.digest() => Err(Failure::new(
+            Status::Denied,
+            format!(
+                "{} is not the script that {} is for",
+                module.name(),
+                grants.file().unwrap_or("the grants")
+            ),
+        )
+        .hint(format!("its digest is sha256:{}", hex(module.digest())))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,71 @@
+//! From a script to its plan: remembered, or computed by a worker without rights.
+
+use std::time::Duration;
+
+use nshost_plan::{Facts, Limits, Plan};
+use nshost_policy::{
+    Grants,
+    wire::{Answer, Failure as Answered, LogLine, Question},
+};
+
+use crate::{cache::Cache, failure::Failure, module::Module, worker};
+
+/// How a worker is run.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
+    /// Do not use or make a remembered plan.
+    pub afresh: bool,
+    /// Go on if the worker's lock-down cannot be applied.
+    pub accept_unlocked: bool,
+}
+
+/// What came of it.
+pub struct Evaluated {
+    /// The plan, or why there is none.
+    pub outcome: Result<Plan, Answered>,
+    /// What the script said.
+    pub log: Vec<LogLine>,
+}
+
+/// Evaluates the script against facts and grants, within limits.
+pub fn evaluate(
+    cache: &Cache,
+    module: &Module,
+    grants: &Grants,
+    limits: Limits,
+    facts: &Facts,
+    manner: Manner,
+) -> Result<Evaluated, Failure> {
+    let question = Question { facts: facts.clone(), grants: grants.clone(), limits };
+    if !manner.afresh
+        && let Some((plan, log)) = cache.recall(module, &question)
+    {
+        return Ok(Evaluated { outcome: Ok(plan), log });
+    }
+    let answer = ask_worker(cache, module, &question, manner)?;
+    if let (Ok(plan), false) = (&answer.outcome, manner.afresh) {
+        cache.remember(module, &question, &answer, plan);
+    }
+    Ok(Evaluated { outcome: answer.outcome, log: answer.log })
+}
+
+/// From the cached artifact; where there is none, or it is of another build or processor, from a new one.
+fn ask_worker(
+    cache: &Cache,
+    module: &Module,
+    question: &Question,
+    manner: Manner,
+) -> Result<Answer, Failure> {
+    let deadline = Duration::from_millis(u64::from(question.limits.wall_ms));
+    if let Some(artifact) = cache.artifact(module) {
+        let answer = worker::evaluate(artifact, question, deadline, manner.accept_unlocked)?;
+        if !matches!(answer.outcome, Err(Answered::Artifact(_))) {
+            return Ok(answer);
+        }
+    }
+    let artifact = match worker::compile(module.file()?, cache.new_artifact()?)? {
+        Ok(artifact) => cache.keep_artifact(module, artifact)?,
+        Err(failure) => return Ok(Answer::failed(failure)),
+    };
+    worker::evaluate(artifact, question, deadline, manner.accept_unlocked)
+}

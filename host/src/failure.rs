@@ -1,0 +1,127 @@
+//! What ends a command of nshost, and with which exit code.
+
+use std::fmt;
+
+use nshost_plan::show;
+use nshost_policy::wire::{Failure as Answered, ScriptError};
+
+/// nshost's own exit codes; everything else is the command's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The script gave up, trapped, or is not a setup script.
+    Script = 120,
+    /// The script used up a budget.
+    Budget = 121,
+    /// The grants do not have what the plan needs.
+    Denied = 122,
+    /// nshost could not do it.
+    Nshost = 125,
+    /// The command is there but cannot be run.
+    CannotRun = 126,
+    /// The command is not there.
+    NotFound = 127,
+}
+
+/// What failed, on what, why; and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub status: Status,
+    /// One sentence; what came from outside is quoted.
+    pub message: String,
+    /// What to do about it; may be several lines, may be empty.
+    pub hint: String,
+}
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(status: Status, message: impl Into<String>) -> Self {
+        Failure { status, message: message.into(), hint: String::new() }
+    }
+
+    /// nshost could not do it.
+    pub fn ours(message: impl Into<String>) -> Self {
+        Failure::new(Status::Nshost, message)
+    }
+
+    /// The same with a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    /// A file that could not be used.
+    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Failure::ours(format!("{}: {error}", show::quote(&path.to_string_lossy())))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<nshost_kernel::Error> for Failure {
+    fn from(error: nshost_kernel::Error) -> Self {
+        let message = format!("cannot {} {}: {}", error.step, error.subject, error.source);
+        Failure::ours(message).hint(error.hint)
+    }
+}
+
+impl From<nshost_ledger::Error> for Failure {
+    fn from(error: nshost_ledger::Error) -> Self {
+        Failure::ours(format!("ledger: {error}"))
+    }
+}
+
+/// What the worker answered, in words.
+pub fn of_script(answered: Answered) -> Failure {
+    match answered {
+        Answered::Script(error) => of_setup(error),
+        Answered::Budget { name, limit, unit } => {
+            let unit = if unit.is_empty() { unit } else { format!(" {unit}") };
+            Failure::new(Status::Budget, format!("the script used up its budget: {name}, {limit}{unit}"))
+                .hint("an operator can grant more in the [limits] of the grants file")
+        }
+        Answered::Trap(reason) => {
+            Failure::new(Status::Script, format!("the script crashed: {}", show::log_line(&reason)))
+        }
+        Answered::Module(reason) => {
+            Failure::new(Status::Script, format!("not a setup script: {}", show::log_line(&reason)))
+                .hint("`nshost inspect` shows what a module exports and imports")
+        }
+        Answered::Artifact(reason) => {
+            Failure::ours(format!("the compiled script does not fit the worker: {}", show::log_line(&reason)))
+                .hint("nshost, nshost-worker and nshost-compiler must be of one build")
+        }
+        Answered::Lock { what, errno } => {
+            let reason = std::io::Error::from_raw_os_error(errno);
+            Failure::ours(format!("the script's process could not be locked down: {what}: {reason}"))
+                .hint("nothing was run; `nshost doctor` tells what this kernel lacks")
+        }
+    }
+}
+
+fn of_setup(error: ScriptError) -> Failure {
+    let say = |status, kind: &str, subject: String, hint: String| {
+        Failure::new(status, format!("{kind}: {}", show::log_line(&subject))).hint(show::log_line(&hint))
+    };
+    match error {
+        ScriptError::Denied { capability, subject, hint } => {
+            let what = format!("{} {}", show::log_line(&capability), show::log_line(&subject));
+            Failure::new(Status::Denied, format!("denied: {what}")).hint(hint)
+        }
+        ScriptError::Invalid { subject, hint, .. } => {
+            say(Status::Script, "the script asked for what cannot be", subject, hint)
+        }
+        ScriptError::Conflict { subject, hint, .. } => say(Status::Nshost, "taken", subject, hint),
+        ScriptError::Unsupported { subject, hint, .. } => {
+            say(Status::Nshost, "not possible here", subject, hint)
+        }
+        ScriptError::Other(reason) => {
+            let reason = reason.unwrap_or_else(|| "it gave no reason".to_string());
+            Failure::new(Status::Script, format!("the script gave up: {}", show::log_line(&reason)))
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! A launch, from a script's file to the command's exit status.
+
+use std::path::PathBuf;
+
+use nshost_kernel::{
+    container::{self, Running, Settings, Waiting},
+    facts, identity, link, netlink,
+    network::{self, Wait},
+    rootless,
+    signals::Signals,
+    supervise,
+    terminal::Terminal,
+};
+use nshost_ledger::{Claim, ContainerName, Ledger, Origin, Receipt, Record, Standing};
+use nshost_plan::{Argument, Facts, Namespace, Plan};
+use nshost_policy::{Grants, Permit};
+use serde_json::json;
+
+use crate::{
+    audit::Audit,
+    cache::Cache,
+    collect, decide,
+    evaluate::Manner,
+    failure::{Failure, Status},
+    module::{Module, hex},
+};
+
+/// How often a launch that lost a race is planned anew from fresh facts.
+const ATTEMPTS: u32 = 8;
+
+/// What the operator asked for.
+pub struct Request {
+    /// The script.
+    pub module: Module,
+    /// What it may do.
+    pub grants: Grants,
+    /// Its arguments.
+    pub arguments: Vec<Argument>,
+    /// What was typed after `--`.
+    pub command: Vec<Argument>,
+    /// What the container is to be called.
+    pub name: Option<ContainerName>,
+    /// Where every check is recorded.
+    pub audit: Option<PathBuf>,
+    /// Whether a reaper is the first process.
+    pub reaper: bool,
+    /// How the script is evaluated.
+    pub manner: Manner,
+}
+
+/// Everything that stays the same over the attempts of one launch.
+struct Launch<'a> {
+    request: &'a Request,
+    ledger: Ledger,
+    cache: Cache,
+    rootless: bool,
+}
+
+/// A container that runs, with the proof of what has to be undone after it.
+struct Launched {
+    running: Running,
+    receipt: Receipt,
+    terminal: Option<Terminal>,
+    /// Whether containers that have ended were still being taken down.
+    litter: bool,
+}
+
+enum Attempt {
+    Launched(Box<Launched>),
+    /// Somebody else was faster with a name, an address or a port.
+    Lost(Failure),
+}
+
+/// Launches the container and waits for its command. Returns the command's exit status.
+pub fn launch(request: &Request) -> Result<u8, Failure> {
+    let mut audit = Audit::open(request.audit.as_deref(), &request.module)?;
+    let cache = Cache::open();
+    let state = nshost_ledger::default_directory();
+    let rootless = !nix::unistd::geteuid().is_root();
+    if rootless {
+        rootless::enter_private_host()?;
+    }
+    let launch = Launch { request, ledger: Ledger::open(&state)?, cache, rootless };
+    let signals = Signals::block()?;
+    let launched = launch.until_launched(&mut audit)?;
+    let status = launch.until_ended(launched, &signals, &mut audit);
+    // The last thing: what the kernel is slow to let go of must not keep the operator waiting.
+    netlink::close_lingering_elsewhere();
+    status
+}
+
+impl Launch<'_> {
+    /// Tries again from fresh facts when another launch was faster, a bounded number of times.
+    fn until_launched(&self, audit: &mut Audit) -> Result<Launched, Failure> {
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            match self.attempt(audit)? {
+                Attempt::Launched(launched) => return Ok(*launched),
+                Attempt::Lost(failure) => lost = Some(failure),
+            }
+        }
+        Err(lost.unwrap_or_else(|| Failure::ours("no attempt was made")))
+    }
+
+    fn attempt(&self, audit: &mut Audit) -> Result<Attempt, Failure> {
+        let claim = self.ledger.claim()?;
+        let standing = self.standing()?;
+        let facts = self.facts(&claim, &standing)?;
+        let permit = decide::permit(self.request, &self.cache, &facts, audit)?;
+        let command = command_of(permit.plan(), &facts)?;
+        let mut receipt = match self.commit(claim, permit)? {
+            Ok(receipt) => receipt,
+            Err(lost) => return Ok(Attempt::Lost(lost)),
+        };
+        match self.start(&mut receipt, &command, &standing.gone) {
+            Ok((running, terminal)) => {
+                let litter = !standing.gone.is_empty();
+                Ok(Attempt::Launched(Box::new(Launched { running, receipt, terminal, litter })))
+            }
+            Err(Stopped::Lost(error)) => {
+                self.undo(receipt)?;
+                Ok(Attempt::Lost(error.into()))
+            }
+            Err(Stopped::Failed(failure)) => {
+                self.undo(receipt)?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// What others hold, after what killed launchers have left is removed.
+    fn standing(&self) -> Result<Standing, Failure> {
+        let standing = self.ledger.standing()?;
+        if standing.dead.is_empty() {
+            return Ok(standing);
+        }
+        let lock = self.ledger.lock()?;
+        collect::dead_at_once(&self.ledger, &lock)?;
+        Ok(self.ledger.standing()?)
+    }
+
+    fn facts(&self, claim: &Claim, standing: &Standing) -> Result<Facts, Failure> {
+        let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
+        let host = facts::gather(&gone)?;
+        Ok(decide::facts(host, self.request, claim.instance(), standing.taken.clone(), self.rootless))
+    }
+
+    /// Writes down what is about to be, if nobody else has reserved any of it.
+    fn commit(&self, claim: Claim, permit: Permit) -> Result<Result<Receipt, Failure>, Failure> {
+        let origin = Origin { name: self.request.name.clone(), host_is_private: self.rootless };
+        let lock = self.ledger.lock()?;
+        match self.ledger.commit(&lock, claim, permit, origin) {
+            Ok(receipt) => Ok(Ok(receipt)),
+            Err(error) if error.is_conflict() => Ok(Err(error.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Clone, network, gate. Whatever fails on the way, the child ends without having run anything.
+    fn start(
+        &self,
+        receipt: &mut Receipt,
+        command: &[Argument],
+        gone: &[Record],
+    ) -> Result<(Running, Option<Terminal>), Stopped> {
+        let terminal = Terminal::for_operator()?;
+        let term = std::env::var("TERM").ok().filter(|_| terminal.is_some());
+        let settings = Settings {
+            command,
+            terminal: terminal.as_ref(),
+            term: term.as_deref(),
+            reaper: self.request.reaper,
+        };
+        let waiting = container::clone(receipt, &settings)?;
+        if let (Some(terminal), true) = (&terminal, receipt.plan().namespaces().contains(Namespace::User)) {
+            terminal.give_to(identity::host_root(receipt.record()))?;
+        }
+        self.connect(receipt, &waiting, gone)?;
+        match waiting.open_gate()? {
+            Ok(running) => Ok((running, terminal)),
+            Err(not_started) => Err(Stopped::Failed(of_command(not_started, command))),
+        }
+    }
+
+    /// The names of links that the kernel is still removing are taken from them first.
+    fn connect(&self, receipt: &mut Receipt, waiting: &Waiting, gone: &[Record]) -> Result<(), Stopped> {
+        let Some(network) = waiting.network() else { return Ok(()) };
+        if let Some(error) = link::clear_dying(gone).into_iter().next() {
+            return Err(error.into());
+        }
+        let lock = self.ledger.lock().map_err(|error| Stopped::Failed(error.into()))?;
+        network::set_up(receipt, &lock, network)?;
+        Ok(())
+    }
+
+    fn until_ended(&self, launched: Launched, signals: &Signals, audit: &mut Audit) -> Result<u8, Failure> {
+        let Launched { running, receipt, mut terminal, litter } = launched;
+        // Whatever fails from here on, the container is waited for and undone first.
+        let noted = audit.event("started", json!({ "pid": running.pid(), "id": receipt.record().id }));
+        let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
+        let status = supervise::until_end(&running, signals, terminal.as_mut());
+        drop(terminal);
+        self.undo(receipt)?;
+        let status = status?;
+        noted.and(tidied)?;
+        audit.event("ended", json!({ "status": status }))?;
+        Ok(status)
+    }
+
+    /// Removes everything outside the container. What the kernel removes by itself it is left to.
+    fn undo(&self, receipt: Receipt) -> Result<(), Failure> {
+        let record = receipt.record();
+        let lock = self.ledger.lock()?;
+        let others = self.ledger.standing()?.others(&record.id);
+        let errors = network::take_down(record, &others, Wait::LetGo);
+        drop(lock);
+        let vanishing = !record.macs.is_empty();
+        match errors.into_iter().next() {
+            // The entry stays, without an owner: the next command finds it and tries again.
+            Some(error) => Err(Failure::from(error)),
+            None if vanishing => Ok(receipt.let_go()?),
+            None => Ok(receipt.finish()?),
+        }
+    }
+}
+
+enum Stopped {
+    Lost(nshost_kernel::Error),
+    Failed(Failure),
+}
+
+impl From<nshost_kernel::Error> for Stopped {
+    fn from(error: nshost_kernel::Error) -> Self {
+        if error.is_conflict() { Stopped::Lost(error) } else { Stopped::Failed(error.into()) }
+    }
+}
+
+/// What the script chose, else what the operator typed.
+fn command_of(plan: &Plan, facts: &Facts) -> Result<Vec<Argument>, Failure> {
+    let command = plan.command().map_or(facts.command.as_slice(), |command| command.arguments());
+    if command.is_empty() {
+        return Err(Failure::ours("no command: the script chose none, and none was typed after --")
+            .hint("nshost run SCRIPT -- COMMAND"));
+    }
+    Ok(command.to_vec())
+}
+
+/// As a shell says it: 127 where the command is not there, 126 where it cannot be run.
+fn of_command(not_started: container::NotStarted, command: &[Argument]) -> Failure {
+    if not_started.stage != container::Stage::Exec {
+        return not_started.error.into();
+    }
+    let missing = not_started.error.errno() == Some(nix::libc::ENOENT);
+    let status = if missing { Status::NotFound } else { Status::CannotRun };
+    let name = container::show_command(&command[..command.len().min(1)]);
+    Failure::new(status, format!("cannot execute {name}: {}", not_started.error.source))
+        .hint(not_started.error.hint)
+}
+
+/// The plan's identity, for people and audits.
+pub fn plan_digest(plan: &Plan) -> String {
+    use sha2::Digest;
+    hex(&sha2::Sha256::digest(nshost_plan::codec::encode(plan)))
+}

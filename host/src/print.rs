@@ -1,0 +1,98 @@
+//! What people read. All of it goes to standard error, so that the command's output stays its own.
+
+use std::io::{IsTerminal, Write};
+
+use nshost_plan::{Plan, show};
+use nshost_policy::{
+    Grants, Refusal, RefusalKind,
+    wire::{Level, LogLine},
+};
+
+use crate::failure::Failure;
+
+/// A colour of a terminal, used only where there is one.
+#[derive(Clone, Copy)]
+pub enum Ink {
+    /// What went wrong.
+    Red,
+    /// What to do.
+    Bold,
+    /// What is said beside.
+    Dim,
+}
+
+/// `text` in `ink`, if standard error is a terminal and nobody set `NO_COLOR`.
+pub fn inked(ink: Ink, text: &str) -> String {
+    if !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some() {
+        return text.to_string();
+    }
+    let code = match ink {
+        Ink::Red => 31,
+        Ink::Bold => 1,
+        Ink::Dim => 2,
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// A line for the operator; a standard error that is closed is nobody's error.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The end of a command that failed.
+pub fn failure(failure: &Failure) {
+    line(&format!("{} {}", inked(Ink::Red, "nshost:"), failure.message));
+    for hint in failure.hint.lines() {
+        line(&format!("  {}", inked(Ink::Dim, hint)));
+    }
+}
+
+/// What a script said.
+pub fn log(lines: &[LogLine]) {
+    for entry in lines {
+        let mark = match entry.level {
+            Level::Info | Level::Out => "script:",
+            Level::Warn | Level::Err => "script!",
+        };
+        line(&format!("{} {}", inked(Ink::Dim, mark), show::log_line(&entry.text)));
+    }
+}
+
+/// What was refused, and the lines that would allow it.
+pub fn refusals(
+    plan: &Plan,
+    refusals: &[Refusal],
+    grants: &Grants,
+    lacking: &Grants,
+    script: &str,
+) -> (String, String) {
+    let denied = refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied).count();
+    let asked = grants.file().map_or("no grants file was given".to_string(), |file| format!("asked: {file}"));
+    let verb = if denied > 0 { "denied" } else { "not possible" };
+    let mut message =
+        format!("{verb}: {} of {script} ({asked}; nothing was touched)", counted(refusals.len()));
+    for refusal in refusals {
+        let step = plan.steps().get(refusal.step).map_or(String::new(), |step| show::step(plan, step));
+        let why = match refusal.kind {
+            RefusalKind::Denied => format!("needs a grant: {} {}", refusal.capability, refusal.subject),
+            RefusalKind::Conflict => format!("taken: {}", refusal.hint),
+            RefusalKind::Unsupported => format!("not possible here: {}", refusal.hint),
+        };
+        message.push_str(&format!("\n  step {}, {step}\n      {why}", refusal.step + 1));
+    }
+    let tables = lacking.tables();
+    let hint = match (tables.trim(), grants.file()) {
+        ("", _) => String::new(),
+        (tables, Some(file)) => format!("these lines at the end of {file} would allow it:\n\n{tables}\n"),
+        (tables, None) => {
+            format!(
+                "a grants file with these lines (--grants FILE) would allow it:\n\nschema = 1\n\n{tables}\n"
+            )
+        }
+    };
+    (message, hint)
+}
+
+fn counted(number: usize) -> String {
+    if number == 1 { "1 step".to_string() } else { format!("{number} steps") }
+}

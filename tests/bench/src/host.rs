@@ -1,0 +1,58 @@
+//! A host namespace of the benchmark's own.
+
+#![expect(unsafe_code, reason = "if_nametoindex")]
+
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+const INSIDE: &str = "NSHOST_BENCH_INSIDE";
+
+/// Starts this program again in a network and mount namespace of its own, with its own /run and cache.
+pub fn enter_disposable() -> Result<()> {
+    if std::env::var_os(INSIDE).is_some() {
+        return Ok(());
+    }
+    let prepare = "ip link set lo up; mount -t tmpfs none /run; mount -t tmpfs none /var/cache; mount -t sysfs none /sys; exec \"$@\"";
+    let error = Command::new("unshare")
+        .args(["--net", "--mount", "--propagation", "private", "sh", "-c", prepare, "sh"])
+        .args(std::env::args_os())
+        .env(INSIDE, "1")
+        .exec();
+    bail!("cannot start unshare: {error}")
+}
+
+/// Waits until no link of a launch is left (two seconds at most), and a little for the kernel's work
+/// behind it, which would be in the next one's way.
+pub fn settle() {
+    let end = Instant::now() + Duration::from_secs(2);
+    // SAFETY: a C string.
+    while unsafe { libc::if_nametoindex(c"veth0".as_ptr()) } != 0 && Instant::now() < end {
+        thread::sleep(Duration::from_millis(2));
+    }
+    thread::sleep(Duration::from_millis(30));
+}
+
+/// A directory that goes with the benchmark.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Beneath /run, which is the benchmark's own.
+    pub fn new() -> Result<Scratch> {
+        let path = PathBuf::from("/run/bench");
+        fs::create_dir_all(&path)?;
+        Ok(Scratch(path))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
