@@ -1,0 +1,43 @@
+//! Where things lie.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// The workspace's top directory.
+pub fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own).to_path_buf()
+}
+
+/// Cargo's target directory: what the environment says, else `target`.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |own| root().join(own))
+}
+
+/// Where `cargo xtask build` puts the programs.
+pub fn programs() -> PathBuf {
+    target().join("release")
+}
+
+/// The setup scripts' sources, grants and golden plans.
+pub fn scripts() -> PathBuf {
+    root().join("scripts")
+}
+
+/// A setup script that `cargo xtask build` has made.
+pub fn component(name: &str) -> Result<PathBuf> {
+    built(target().join("scripts").join(name).with_extension("wasm"))
+}
+
+/// The launcher that `cargo xtask build` has made.
+pub(crate) fn launcher() -> Result<PathBuf> {
+    built(programs().join("nshost"))
+}
+
+fn built(path: PathBuf) -> Result<PathBuf> {
+    if !path.is_file() {
+        bail!("{} is not there; `cargo xtask build` makes it", path.display());
+    }
+    Ok(path)
+}
