@@ -121,7 +121,7 @@ impl FromStr for PortRange {
         };
         match text.split_once('-') {
             Some((first, last)) => PortRange::new(port(first)?, port(last)?),
-            None => PortRange::new(port(text)?, port(text)?),
+            None => PortRange::new(port(text)?, port(text)?).map_err(|_| Self::invalid(text)),
         }
     }
 }

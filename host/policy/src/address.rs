@@ -1,12 +1,12 @@
 //! Which addresses the ends of links may have.
 
-use nshost_plan::{Address, Cidr, Facts, Side};
+use nshost_plan::{Address, Cidr, Facts, Side, show};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     check::Hurdle,
-    document::{Network, SideName, Text},
     rule::{Noun, Rule, quoted},
+    text::{Network, SideName, Text},
 };
 
 /// Addresses whose networks lie in a range.
@@ -20,7 +20,7 @@ pub(crate) struct AddressRule {
 
 /// `[[address]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Table {
     range: Text<Network>,
     side: Option<SideName>,
@@ -76,10 +76,21 @@ impl Noun for AddressRule {
 
 /// The network of a host end must not be anybody else's.
 pub(crate) fn hurdle(address: &Address, facts: &Facts) -> Option<Hurdle> {
-    let taken = address.interface.side() == Side::Host && !facts.is_free(address.cidr.network());
-    taken.then(|| {
-        Hurdle::conflict(
-            "its network overlaps one of the host or of another container; choose another, or ask facts for a free one",
-        )
-    })
+    let network = address.cidr.network();
+    if address.interface.side() == Side::Container || facts.is_free(network) {
+        return None;
+    }
+    let mut others = known_networks(facts);
+    let (other, whose) = others.find(|(other, _)| other.overlaps(network))?;
+    let hint = "choose another, or ask the facts for a free one";
+    Some(Hurdle::conflict(format!("its network overlaps {other} of {whose}; {hint}")))
+}
+
+/// The networks that the host or another container has, and whose they are.
+pub(crate) fn known_networks(facts: &Facts) -> impl Iterator<Item = (Cidr, String)> {
+    let addresses =
+        facts.addresses.iter().map(|fact| (fact.cidr, format!("the host's {}", show::quote(&fact.link))));
+    let routes = facts.routes.iter().map(|route| (*route, "the host's routes".to_string()));
+    let taken = facts.taken.networks.iter().map(|network| (*network, "another container".to_string()));
+    addresses.chain(routes).chain(taken)
 }

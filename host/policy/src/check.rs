@@ -3,7 +3,9 @@
 use nshost_plan::{Facts, Plan, Step, show};
 
 use crate::{
-    Grants, address, link, namespace, nat, process, route,
+    Grants, address,
+    limits::LimitRule,
+    link, namespace, nat, process, route,
     rule::{self, Decision},
 };
 
@@ -98,17 +100,17 @@ impl RefusalKind {
 /// What stands against a step that was granted.
 pub(crate) struct Hurdle {
     kind: RefusalKind,
-    hint: &'static str,
+    hint: String,
 }
 
 impl Hurdle {
     /// Taken, or not there.
-    pub fn conflict(hint: &'static str) -> Self {
+    pub fn conflict(hint: String) -> Self {
         Hurdle { kind: RefusalKind::Conflict, hint }
     }
 
     /// Cannot be done here.
-    pub fn unsupported(hint: &'static str) -> Self {
+    pub fn unsupported(hint: String) -> Self {
         Hurdle { kind: RefusalKind::Unsupported, hint }
     }
 }
@@ -212,11 +214,10 @@ impl Case<'_> {
             return None;
         }
         let why = format!("a plan may have {limit} steps");
-        let hint = match self.grants.limits == Default::default() {
-            true => format!("\n[limits]\nsteps = {count}\n"),
-            false => format!("# in the [limits] table: steps = {count}\n"),
-        };
-        Some(Decision::Lacking(why, hint))
+        // A file has one table of this name; if it is there, a line has to go into it.
+        let there = self.grants.limits != LimitRule::default();
+        let hint = if there { "# in the [limits] table:\n# " } else { "[limits]\n" };
+        Some(Decision::Lacking(why, format!("{hint}steps = {count}")))
     }
 
     fn subject(&self) -> String {

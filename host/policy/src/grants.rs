@@ -88,7 +88,11 @@ impl Grants {
     /// limit the greater one. File and script stay these grants' own.
     pub fn and(mut self, other: Grants) -> Grants {
         let unplaced = other.file != self.file;
+        // Without an allowing table all namespaces are allowed, and another's list must not narrow that.
+        let narrowed = |rules: &[Rule<NamespaceRule>]| rules.iter().any(|rule| !rule.deny);
+        let keep = narrowed(&self.namespaces) && narrowed(&other.namespaces);
         self.namespaces.extend(moved(other.namespaces, unplaced));
+        self.namespaces.retain(|rule| rule.deny || keep);
         self.links.extend(moved(other.links, unplaced));
         self.addresses.extend(moved(other.addresses, unplaced));
         self.routes.extend(moved(other.routes, unplaced));
@@ -127,7 +131,15 @@ impl Grants {
 
 impl PartialEq for Grants {
     fn eq(&self, other: &Self) -> bool {
-        self.to_toml() == other.to_toml()
+        self.script == other.script
+            && self.namespaces == other.namespaces
+            && self.links == other.links
+            && self.addresses == other.addresses
+            && self.routes == other.routes
+            && self.masquerades == other.masquerades
+            && self.forwards == other.forwards
+            && self.execs == other.execs
+            && self.limits == other.limits
     }
 }
 
@@ -141,5 +153,5 @@ fn moved<T>(rules: Vec<Rule<T>>, unplaced: bool) -> impl Iterator<Item = Rule<T>
 }
 
 fn tables<T: Noun>(rules: &[Rule<T>]) -> String {
-    rules.iter().map(Rule::table).collect()
+    rules.iter().map(|rule| format!("\n{}\n", rule.table())).collect()
 }

@@ -17,6 +17,7 @@ mod process;
 mod route;
 mod rule;
 mod suggest;
+mod text;
 pub mod wire;
 
 pub use check::{Checked, Permit, Refusal, RefusalKind, Refused, Verdict, check, check_step};

@@ -3,6 +3,8 @@
 use nshost_plan::Limits;
 use serde::{Deserialize, Serialize};
 
+use crate::text::Number;
+
 /// What a file says of each budget; none: nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LimitRule {
@@ -50,7 +52,7 @@ impl Key {
     }
 
     /// The most that can be granted, in the key's unit.
-    pub fn max(self) -> u32 {
+    pub const fn max(self) -> u32 {
         let max = Limits::MAX;
         match self {
             Key::WallMs => max.wall_ms,
@@ -80,44 +82,29 @@ impl Key {
 
 /// `[limits]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "one table, under [limits]")]
 pub(crate) struct Table {
-    wall_ms: Option<Amount<{ Key::WallMs as usize }>>,
-    memory_mib: Option<Amount<{ Key::MemoryMib as usize }>>,
-    table_elements: Option<Amount<{ Key::TableElements as usize }>>,
-    instances: Option<Amount<{ Key::Instances as usize }>>,
-    host_calls: Option<Amount<{ Key::HostCalls as usize }>>,
-    copied_kib: Option<Amount<{ Key::CopiedKib as usize }>>,
-    steps: Option<Amount<{ Key::Steps as usize }>>,
-    log_kib: Option<Amount<{ Key::LogKib as usize }>>,
-}
-
-/// A number from 1 to the most of the budget with that index.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "i64")]
-struct Amount<const KEY: usize>(u32);
-
-impl<const KEY: usize> TryFrom<i64> for Amount<KEY> {
-    type Error = String;
-
-    fn try_from(value: i64) -> Result<Self, String> {
-        let key = Key::ALL[KEY];
-        let in_range = u32::try_from(value).ok().filter(|value| (1..=key.max()).contains(value));
-        in_range.map(Amount).ok_or_else(|| format!("{} is 1 to {}", key.name(), key.max()))
-    }
+    wall_ms: Option<Number<{ Key::WallMs.max() }>>,
+    memory_mib: Option<Number<{ Key::MemoryMib.max() }>>,
+    table_elements: Option<Number<{ Key::TableElements.max() }>>,
+    instances: Option<Number<{ Key::Instances.max() }>>,
+    host_calls: Option<Number<{ Key::HostCalls.max() }>>,
+    copied_kib: Option<Number<{ Key::CopiedKib.max() }>>,
+    steps: Option<Number<{ Key::Steps.max() }>>,
+    log_kib: Option<Number<{ Key::LogKib.max() }>>,
 }
 
 impl From<Table> for LimitRule {
     fn from(table: Table) -> LimitRule {
         let values = [
-            table.wall_ms.map(|amount| amount.0),
-            table.memory_mib.map(|amount| amount.0),
-            table.table_elements.map(|amount| amount.0),
-            table.instances.map(|amount| amount.0),
-            table.host_calls.map(|amount| amount.0),
-            table.copied_kib.map(|amount| amount.0),
-            table.steps.map(|amount| amount.0),
-            table.log_kib.map(|amount| amount.0),
+            table.wall_ms.map(|number| number.0),
+            table.memory_mib.map(|number| number.0),
+            table.table_elements.map(|number| number.0),
+            table.instances.map(|number| number.0),
+            table.host_calls.map(|number| number.0),
+            table.copied_kib.map(|number| number.0),
+            table.steps.map(|number| number.0),
+            table.log_kib.map(|number| number.0),
         ];
         LimitRule { values }
     }

@@ -1,13 +1,13 @@
 //! Which links a container may have.
 
-use nshost_plan::{Facts, LinkName, Step, Veth};
+use nshost_plan::{Facts, Plan, Step, Veth};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     check::Hurdle,
-    document::Text,
     pattern::NamePattern,
     rule::{Noun, Rule, quoted},
+    text::{Number, Text},
 };
 
 /// Veth pairs by the names of their ends.
@@ -16,18 +16,18 @@ pub(crate) struct LinkRule {
     pub host: NamePattern,
     pub container: NamePattern,
     /// How many links of one container may match this rule; none: as many as a plan can have.
-    pub max: Option<u16>,
+    pub max: Option<u32>,
 }
 
 /// `[[link]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Table {
     #[serde(rename = "kind")]
     _kind: Kind,
     host_name: Text<NamePattern>,
     container_name: Option<Text<NamePattern>>,
-    max: Option<u16>,
+    max: Option<Number<{ Plan::MAX_LINKS as u32 }>>,
     #[serde(default)]
     deny: bool,
 }
@@ -43,12 +43,10 @@ impl TryFrom<Table> for Rule<LinkRule> {
 
     fn try_from(table: Table) -> Result<Self, String> {
         let container = table.container_name.map_or_else(NamePattern::any, |text| text.0);
-        match (table.max, table.deny) {
-            (Some(0), _) => return Err("max is 1 or more; deny = true is how to allow none".to_string()),
-            (Some(_), true) => return Err("max says nothing where deny = true; leave it out".to_string()),
-            _ => {}
+        if table.max.is_some() && table.deny {
+            return Err("max says nothing where deny = true; leave it out".to_string());
         }
-        let what = LinkRule { host: table.host_name.0, container, max: table.max };
+        let what = LinkRule { host: table.host_name.0, container, max: table.max.map(|max| max.0) };
         Ok(Rule { what, deny: table.deny, line: 0 })
     }
 }
@@ -68,7 +66,7 @@ impl LinkRule {
     fn has_room(&self, before: &[Step]) -> bool {
         let Some(max) = self.max else { return true };
         let mine = before.iter().filter(|step| matches!(step, Step::Veth(veth) if self.matches(veth)));
-        mine.count() < usize::from(max)
+        mine.count() < max as usize
     }
 }
 
@@ -119,15 +117,13 @@ impl Noun for LinkRule {
 
 /// The host end's name must be free on the host.
 pub(crate) fn hurdle(veth: &Veth, facts: &Facts) -> Option<Hurdle> {
-    let same = |name: &LinkName| *name == veth.host;
-    if facts.taken.links.iter().any(same) {
-        return Some(Hurdle::conflict(
-            "another container has a link of that name; put the instance number into the name",
-        ));
-    }
-    facts.links.iter().any(|link| link.name == veth.host.as_str()).then(|| {
-        Hurdle::conflict(
-            "the host has an interface of that name; choose another, with the instance number in it",
-        )
-    })
+    let whose = if facts.taken.links.contains(&veth.host) {
+        "another container"
+    } else if facts.links.iter().any(|link| link.name == veth.host.as_str()) {
+        "the host"
+    } else {
+        return None;
+    };
+    let hint = "choose another, with the instance number in it, say";
+    Some(Hurdle::conflict(format!("{whose} has an interface named {}; {hint}", veth.host)))
 }

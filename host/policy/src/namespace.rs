@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     check::Hurdle,
-    document::Text,
     rule::{self, Decision, Noun, Rule, quoted},
+    text::{Text, Written},
 };
 
 /// Kinds of namespace, at least one, in the order of [`Namespace::ALL`].
@@ -18,7 +18,7 @@ pub(crate) struct NamespaceRule {
 
 /// `[[namespace]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Table {
     kinds: Vec<Text<Kind>>,
     #[serde(default)]
@@ -27,14 +27,12 @@ pub(crate) struct Table {
 
 struct Kind(Namespace);
 
-impl std::str::FromStr for Kind {
-    type Err = String;
+impl Written for Kind {
+    const EXPECTED: &'static str = "user, pid, mount, network, uts, ipc, cgroup or time";
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = || Namespace::ALL.map(Namespace::name).join(", ");
-        Namespace::from_name(text)
-            .map(Kind)
-            .ok_or_else(|| format!("no kind of namespace; there are {}", known()))
+    fn read(text: &str) -> Result<Self, String> {
+        let unknown = || format!("{text:?} is no kind of namespace; write {}", Self::EXPECTED);
+        Namespace::from_name(text).map(Kind).ok_or_else(unknown)
     }
 }
 
@@ -97,7 +95,7 @@ pub(crate) fn hurdle(asked: Namespace, facts: &Facts) -> Option<Hurdle> {
     const SINCE: (u32, u32) = (5, 6);
     let version = kernel_version(&facts.kernel)?;
     (asked == Namespace::Time && version < SINCE)
-        .then(|| Hurdle::unsupported("this kernel has no time namespaces: they need Linux 5.6; leave it out"))
+        .then(|| Hurdle::unsupported("time namespaces need Linux 5.6; leave it out".to_string()))
 }
 
 fn kernel_version(release: &str) -> Option<(u32, u32)> {

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Cidr, Facts, Forward, Masquerade, PortRange, Protocol};
+use nshost_plan::{Cidr, Facts, Forward, Masquerade, PortRange, Protocol, show};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     check::Hurdle,
-    document::{HostAddress, Network, ProtocolName, Text},
     pattern::NamePattern,
     rule::{Noun, Rule, quoted},
+    text::{HostAddress, Network, ProtocolName, Text},
 };
 
 /// A way out for source addresses, by interfaces.
@@ -22,7 +22,7 @@ pub(crate) struct MasqueradeRule {
 
 /// `[[masquerade]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct MasqueradeTable {
     source: Text<Network>,
     out: Text<NamePattern>,
@@ -79,7 +79,7 @@ pub(crate) struct ForwardRule {
 
 /// `[[forward]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct ForwardTable {
     protocol: ProtocolName,
     host_address: Option<Text<HostAddress>>,
@@ -143,19 +143,27 @@ impl Noun for ForwardRule {
 
 /// The way out must be an interface of the host.
 pub(crate) fn masquerade_hurdle(masquerade: &Masquerade, facts: &Facts) -> Option<Hurdle> {
-    let known = facts.links.iter().any(|link| link.name == masquerade.out.as_str());
-    (!known).then(|| {
-        Hurdle::conflict("the host has no interface of that name; ask facts for that of the default route")
-    })
+    const SHOWN: usize = 8;
+    let mut names = facts.links.iter().map(|link| link.name.as_str());
+    if names.clone().any(|name| name == masquerade.out.as_str()) {
+        return None;
+    }
+    let mut known: Vec<String> = names.by_ref().take(SHOWN).map(show::quote).collect();
+    known.extend(names.next().map(|_| "…".to_string()));
+    let known = known.join(", ");
+    Some(Hurdle::conflict(format!("the host has no interface {}; it has {known}", masquerade.out)))
 }
 
-/// The ports must be free, and the address the host's own: another one's traffic only passes by.
+/// The ports must be free, and the address the host's own: the traffic of another's only passes by.
 pub(crate) fn forward_hurdle(forward: &Forward, facts: &Facts) -> Option<Hurdle> {
-    if facts.taken.forwards.iter().any(|other| other.collides(forward)) {
-        return Some(Hurdle::conflict("another container has one of these ports; choose others"));
+    if let Some(other) = facts.taken.forwards.iter().find(|other| other.collides(forward)) {
+        let (protocol, ports) = (other.protocol.name(), other.ports);
+        return Some(Hurdle::conflict(format!(
+            "another container has {protocol} {ports}; choose other ports"
+        )));
     }
     let address = forward.host_address.filter(|address| !address.is_loopback())?;
     let known = facts.addresses.iter().any(|fact| fact.cidr.address() == address);
-    (!known)
-        .then(|| Hurdle::conflict("the host does not have that address; leave it out for all that it has"))
+    let hint = "leave the address out for all that it has";
+    (!known).then(|| Hurdle::conflict(format!("the host does not have {address}; {hint}")))
 }

@@ -1,9 +1,9 @@
 //! Patterns for names and paths: literal, or with one `*` at the end.
 
-use std::str::FromStr;
-
 use nshost_plan::LinkName;
 use serde::{Deserialize, Serialize};
+
+use crate::text::Written;
 
 /// A pattern for interface names: `veth0`, `veth*` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,10 +39,10 @@ impl NamePattern {
     }
 }
 
-impl FromStr for NamePattern {
-    type Err = String;
+impl Written for NamePattern {
+    const EXPECTED: &'static str = "an interface's name, with or without a * at the end";
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn read(text: &str) -> Result<Self, String> {
         let (stem, open) = text.strip_suffix('*').map_or((text, false), |stem| (stem, true));
         let characters = stem.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if !characters || stem.len() > LinkName::MAX || text.is_empty() {
@@ -123,10 +123,10 @@ impl ProgramPattern {
     }
 }
 
-impl FromStr for ProgramPattern {
-    type Err = String;
+impl Written for ProgramPattern {
+    const EXPECTED: &'static str = "a program like /bin/sh, a directory like /usr/bin/*, or *";
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn read(text: &str) -> Result<Self, String> {
         let (stem, open) = unescape(text)?;
         if text.is_empty() || stem.len() > Self::MAX || stem.contains('\0') {
             return Err("a program's path has 1 to 4095 bytes and no NUL".to_string());

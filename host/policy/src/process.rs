@@ -4,9 +4,9 @@ use nshost_plan::{Command, Facts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    document::Text,
     pattern::ProgramPattern,
     rule::{self, Decision, Noun, Rule, quoted},
+    text::Text,
 };
 
 /// Programs by their paths.
@@ -17,7 +17,7 @@ pub(crate) struct ExecRule {
 
 /// `[[exec]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Table {
     path: Text<ProgramPattern>,
     #[serde(default)]

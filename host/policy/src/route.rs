@@ -4,9 +4,10 @@ use nshost_plan::{Cidr, Facts, Family, Route, Side};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    address::known_networks,
     check::Hurdle,
-    document::{Network, SideName, Text},
     rule::{Noun, Rule, quoted},
+    text::{Network, SideName, Text},
 };
 
 /// Routes whose destinations lie in a network.
@@ -20,7 +21,7 @@ pub(crate) struct RouteRule {
 
 /// `[[route]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Table {
     side: SideName,
     to: Text<Network>,
@@ -74,13 +75,9 @@ pub(crate) fn hurdle(route: &Route, facts: &Facts) -> Option<Hurdle> {
     }
     let family = if route.to.address().is_ipv4() { Family::V4 } else { Family::V6 };
     if route.to.prefix() == 0 && facts.default_routes.iter().any(|other| other.family == family) {
-        return Some(Hurdle::conflict("the host has a default route; a container does not take its place"));
+        let hint = "the host has a default route, and no container takes its place; name a smaller network";
+        return Some(Hurdle::conflict(hint.to_string()));
     }
-    let addresses = facts.addresses.iter().map(|fact| fact.cidr);
-    let mut known = addresses.chain(facts.routes.iter().copied()).chain(facts.taken.networks.iter().copied());
-    known.any(|other| other.contains(route.to)).then(|| {
-        Hurdle::conflict(
-            "the destination lies in a network of the host or of another container; choose another",
-        )
-    })
+    let (other, whose) = known_networks(facts).find(|(other, _)| other.contains(route.to))?;
+    Some(Hurdle::conflict(format!("the destination lies in {other} of {whose}; choose another")))
 }

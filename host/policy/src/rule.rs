@@ -80,10 +80,10 @@ impl<T: Noun> Rule<T> {
         Rule { what, deny: false, line: 0 }
     }
 
-    /// The table as TOML, with an empty line before it: it can be appended to any grants file.
+    /// The table as TOML: lines that can be appended to any grants file.
     pub fn table(&self) -> String {
-        let keys: String = self.keys().iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        format!("\n[[{}]]\n{keys}", T::SECTION)
+        let keys: String = self.keys().iter().map(|(key, value)| format!("\n{key} = {value}")).collect();
+        format!("[[{}]]{keys}", T::SECTION)
     }
 
     /// The rule in one line: where it stands and what it says.
