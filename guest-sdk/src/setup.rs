@@ -33,6 +33,22 @@ macro_rules! setup {
     };
 }
 
+/// `nshost inspect` tells with which SDK a script was written: a custom section of the module.
+#[cfg(target_family = "wasm")]
+#[expect(unsafe_code, reason = "naming a section is unsafe, since a loader could give its bytes a meaning")]
+mod version {
+    const TEXT: &str = env!("CARGO_PKG_VERSION");
+
+    // SAFETY: nothing but `nshost inspect` reads a custom section of this name, and it expects any text.
+    #[used]
+    #[unsafe(link_section = "nshost:sdk")]
+    static SECTION: [u8; TEXT.len()] = {
+        let mut bytes = [0; TEXT.len()];
+        bytes.copy_from_slice(TEXT.as_bytes());
+        bytes
+    };
+}
+
 /// Calls the script's function.
 #[doc(hidden)]
 pub fn run(setup: fn() -> Result) -> std::result::Result<(), types::Error> {

@@ -13,8 +13,12 @@ use crate::Host;
 /// What is looked at, and with what. Whatever a launch could leave behind shows in one of these.
 const LOOKS: &[(&str, &str)] = &[
     ("links", "ip -details -json link"),
-    ("addresses", "ip -json address"),
-    ("routes", "ip -json route show table all; ip -6 -json route show table all"),
+    // Lifetimes that a DHCP server or router gave run down by themselves.
+    ("addresses", "ip -json address | sed -E 's/_life_time\":[0-9]+/_life_time\":0/g'"),
+    (
+        "routes",
+        "ip -json route show table all; ip -6 -json route show table all | sed -E 's/\"expires\":[0-9]+,//g'",
+    ),
     ("rules", "ip -json rule; ip -6 -json rule"),
     ("nftables", "nft list ruleset"),
     ("mounts", "cat /proc/1/mountinfo"),
@@ -48,6 +52,12 @@ impl Census {
         Ok(Census(census))
     }
 
+    /// The same without some of its parts: comparisons leave them out.
+    pub fn without(mut self, parts: &[&str]) -> Census {
+        self.0.retain(|name, _| !parts.contains(name));
+        self
+    }
+
     /// One part of it, such as `links`; empty if there is no such part.
     pub fn part(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
@@ -58,15 +68,17 @@ impl Census {
         let mut text = String::new();
         for (name, before) in &self.0 {
             let after = later.part(name);
-            for line in before.lines().filter(|line| !after.lines().any(|other| other == *line)) {
-                text += &format!("{name}: - {line}\n");
+            if before == after {
+                continue;
             }
-            for line in after.lines().filter(|line| !before.lines().any(|other| other == *line)) {
-                text += &format!("{name}: + {line}\n");
-            }
-            if before != after && text.is_empty() {
+            let gone = before.lines().filter(|line| !after.lines().any(|other| other == *line));
+            let come = after.lines().filter(|line| !before.lines().any(|other| other == *line));
+            let lines = gone.map(|line| format!("- {line}")).chain(come.map(|line| format!("+ {line}")));
+            let lines: Vec<String> = lines.collect();
+            if lines.is_empty() {
                 text += &format!("{name}: the same lines in another order or number\n");
             }
+            text += &lines.iter().map(|line| format!("{name}: {line}\n")).collect::<String>();
         }
         text
     }
@@ -76,12 +88,12 @@ impl Census {
     pub fn comes_back(&self, host: &Host, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
         loop {
-            let now = Census::take(host)?;
-            if now == *self {
+            let changes = self.changes(&Census::take(host)?);
+            if changes.is_empty() {
                 return Ok(());
             }
             if Instant::now() > end {
-                bail!("the host is not as it was:\n{}", self.changes(&now));
+                bail!("the host is not as it was:\n{changes}");
             }
             thread::sleep(Duration::from_millis(20));
         }

@@ -23,5 +23,5 @@ pub use internet::Internet;
 pub use nshost::Nshost;
 pub use place::{component, programs, root, scripts, target};
 pub use process::{Output, Running, run};
-pub use rights::root_or_skip;
+pub use rights::{is_root, root_or_skip};
 pub use terminal::Terminal;

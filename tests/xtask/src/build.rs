@@ -8,12 +8,12 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{component, place, run, tools};
+use crate::{component, run, tools};
 
 /// Setup scripts are built without WASI: half the size, so quicker to compile, load and check.
-const SCRIPT_TARGET: &str = "wasm32-unknown-unknown";
+pub const SCRIPT_TARGET: &str = "wasm32-unknown-unknown";
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Options {
     /// Build the setup scripts only
     #[arg(long)]
@@ -27,7 +27,7 @@ pub fn build(options: &Options) -> Result<()> {
     }
     programs()?;
     scripts()?;
-    eprintln!("built: {} and {}", place::programs().join("nshost").display(), place::components().display());
+    eprintln!("built: {} and {}", support::programs().join("nshost").display(), components().display());
     Ok(())
 }
 
@@ -40,22 +40,22 @@ fn programs() -> Result<()> {
     let compiler = ["--bin", "nshost-compiler", "--features", "compiler"];
     cargo_build(&target, "compiler", "nshost-script", &compiler)?;
 
-    let made = place::target().join(&target);
-    copy(&made.join("release/nshost"), &place::programs().join("nshost"))?;
-    copy(&made.join("release/nshost-worker"), &place::programs().join("nshost-worker"))?;
-    copy(&made.join("compiler/nshost-compiler"), &place::programs().join("nshost-compiler"))
+    let made = support::target().join(&target);
+    copy(&made.join("release/nshost"), &support::programs().join("nshost"))?;
+    copy(&made.join("release/nshost-worker"), &support::programs().join("nshost-worker"))?;
+    copy(&made.join("compiler/nshost-compiler"), &support::programs().join("nshost-compiler"))
 }
 
 /// The setup scripts, as components.
 fn scripts() -> Result<()> {
     tools::targets(&[SCRIPT_TARGET])?;
-    let names = place::crates(&place::root().join("scripts"))?;
+    let names = crates("scripts")?;
     let packages = names.iter().flat_map(|name| ["--package", name.as_str()]);
     let fixed = ["build", "--profile", "script", "--target", SCRIPT_TARGET];
     run::run(&mut run::cargo(fixed.into_iter().chain(packages)))?;
-    fs::create_dir_all(place::components()).context("cannot make the scripts' directory")?;
+    fs::create_dir_all(components()).context("cannot make the scripts' directory")?;
     for name in &names {
-        component::make(&module(name), &place::components().join(name).with_extension("wasm"))?;
+        component::make(&module(name), &components().join(name).with_extension("wasm"))?;
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ fn scripts() -> Result<()> {
 /// Where cargo puts a script's module.
 fn module(name: &str) -> PathBuf {
     let file = format!("{}.wasm", name.replace('-', "_"));
-    place::target().join(SCRIPT_TARGET).join("script").join(file)
+    support::target().join(SCRIPT_TARGET).join("script").join(file)
 }
 
 fn cargo_build(target: &str, profile: &str, package: &str, what: &[&str]) -> Result<()> {
@@ -72,7 +72,7 @@ fn cargo_build(target: &str, profile: &str, package: &str, what: &[&str]) -> Res
 }
 
 /// Copies by a name of its own and a rename: the old program may be running.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let report = || format!("cannot copy {} to {}", from.display(), to.display());
     let fresh = to.with_extension("new");
     if let Some(directory) = to.parent() {
@@ -80,4 +80,27 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     }
     fs::copy(from, &fresh).with_context(report)?;
     fs::rename(&fresh, to).with_context(report)
+}
+
+/// Where the scripts' components are put.
+pub fn components() -> PathBuf {
+    support::target().join("scripts")
+}
+
+/// The names of the directories in `directory` that hold a crate of the workspace, in order. Each is
+/// its package's name too.
+pub fn crates(directory: &str) -> Result<Vec<String>> {
+    let directory = support::root().join(directory);
+    let entries = directory.read_dir().with_context(|| format!("cannot list {}", directory.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        // The fuzz targets are a workspace of their own, for another toolchain.
+        let ours = entry.file_name() != "fuzz";
+        if ours && entry.path().join("Cargo.toml").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }

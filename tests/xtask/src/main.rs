@@ -6,10 +6,13 @@
     reason = "a build helper starts other programs; it is no part of the launcher"
 )]
 
+mod bless;
 mod build;
 mod component;
-mod place;
+mod demo;
+mod install;
 mod run;
+mod test;
 mod tools;
 
 use std::process::ExitCode;
@@ -27,11 +30,23 @@ struct Arguments {
 enum Verb {
     /// Build launcher, worker, compiler and scripts into target/release and target/scripts
     Build(build::Options),
+    /// Build, and install what nshost needs under a prefix
+    Install(install::Options),
+    /// Build, and show the tutorial's container step by step
+    Demo(demo::Options),
+    /// Run everything that CI runs
+    Test,
+    /// Build, and rewrite the scripts' golden plans
+    Bless,
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Build(options) => build::build(&options),
+        Verb::Install(options) => install::install(&options),
+        Verb::Demo(options) => demo::demo(&options),
+        Verb::Test => test::test(),
+        Verb::Bless => bless::bless(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

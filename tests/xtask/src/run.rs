@@ -7,12 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::place;
-
 /// A call of cargo in the workspace, into our target directory.
 pub fn cargo<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).env("CARGO_TARGET_DIR", place::target());
+    command.args(arguments).env("CARGO_TARGET_DIR", support::target());
     command
 }
 
@@ -21,7 +19,7 @@ pub fn cargo<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Command {
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command
-        .current_dir(place::root())
+        .current_dir(support::root())
         .stdin(Stdio::null())
         .status()
         .with_context(|| format!("cannot start {shown}"))?;
@@ -35,7 +33,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 pub fn output(command: &mut Command) -> Result<String> {
     let shown = show(command);
     let output = command
-        .current_dir(place::root())
+        .current_dir(support::root())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

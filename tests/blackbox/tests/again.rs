@@ -1,0 +1,98 @@
+//! Again and again, and many at once.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use blackbox::{SOON, Scratch, TORN_DOWN, ask};
+use support::{Census, Host, Running, component, root_or_skip};
+
+#[test]
+fn fifty_launches_one_after_the_other() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let before = Census::take(&host)?;
+    for round in 0..50 {
+        let check = "ip -brief address show veth1 | grep -q 169.254.1.2/30";
+        let output = host.nshost()?.run_script("tutorial")?.args(["--", "sh", "-c", check]).run()?;
+        assert_eq!(output.code(), 0, "launch {round}: {}", output.text());
+    }
+    before.comes_back(&host, TORN_DOWN)?;
+    host.nshost()?.arg("gc").run()?.expect(0)?;
+    assert_eq!(host.shell("find /run/nshost/containers -type f")?, "");
+    Ok(())
+}
+
+#[test]
+fn sixteen_at_once_each_with_its_own_network_and_port() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let _internet = host.internet()?;
+    let scratch = Scratch::new()?;
+    let grants = std::fs::read_to_string(support::scripts().join("nat/grants.toml"))?;
+    let grants = scratch.file("grants.toml", grants.replace("\"80\"", "\"8000-8015\""))?;
+    let before = Census::take(&host)?;
+    let start = |number: u16| -> Result<Running> {
+        let serve = format!("echo 'number {number}' | nc -n -l -N 80");
+        let nshost = host.nshost()?.args(["run", "--grants"]).arg(&grants).arg(component("nat")?);
+        nshost.arg((8000 + number).to_string()).args(["--", "sh", "-c", &serve]).start()
+    };
+    let containers = (0..16).map(start).collect::<Result<Vec<_>>>()?;
+    for number in 0..16 {
+        assert_eq!(ask(&host, "127.0.0.1", 8000 + number, "hello")?, format!("number {number}\n"));
+    }
+    for container in containers {
+        assert_eq!(container.finish(SOON)?.expect(0)?, "hello\n");
+    }
+    before.comes_back(&host, TORN_DOWN)
+}
+
+#[test]
+fn of_sixteen_that_want_one_name_one_gets_it() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let before = Census::take(&host)?;
+    let hold = ["--", "sh", "-c", "echo ready; read line"];
+    let start = |_| host.nshost()?.run_script("tutorial")?.args(hold).start();
+    let mut containers = (0..16).map(start).collect::<Result<Vec<_>>>()?;
+    let mut won = 0;
+    for container in &mut containers {
+        // A loser ends by itself, with its reason; the winner waits for a line.
+        won += usize::from(container.wait_for("ready", Duration::from_secs(5)).is_ok());
+    }
+    assert_eq!(won, 1);
+    let outputs =
+        containers.into_iter().map(|container| container.finish(SOON)).collect::<Result<Vec<_>>>()?;
+    let losers = outputs.iter().filter(|output| output.stdout.is_empty());
+    for loser in losers {
+        assert_eq!(loser.code(), 125, "{}", loser.text());
+        assert!(loser.stderr.contains("veth0") || loser.stderr.contains("169.254.1"), "{}", loser.text());
+    }
+    before.comes_back(&host, TORN_DOWN)
+}
+
+#[test]
+fn a_killed_launcher_leaves_nothing_after_gc() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for script in ["tutorial", "nat"] {
+        let host = Host::new()?;
+        let _internet = host.internet()?;
+        let before = Census::take(&host)?;
+        let hold = ["--", "sh", "-c", "echo ready; sleep 1000"];
+        let mut container = host.nshost()?.run_script(script)?.args(hold).start()?;
+        container.wait_for("ready", SOON)?;
+        container.signal(nix::sys::signal::Signal::SIGKILL)?;
+        assert_eq!(container.finish(SOON)?.code(), 128 + 9);
+        host.nshost()?.arg("gc").run()?.expect(0)?;
+        before.comes_back(&host, Duration::ZERO)?;
+        assert_eq!(host.shell("find /run/nshost/containers -type f")?, "");
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! The command line: typing mistakes, files that are not what they should be, exit codes, JSON.
+
+use std::fs;
+
+use anyhow::Result;
+use blackbox::{SOON, Scratch};
+use serde_json::Value;
+use support::{Census, Host, component, root_or_skip, scripts};
+
+#[test]
+fn typing_mistakes_are_told_and_nothing_is_run() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let script = component("tutorial")?;
+    let script = script.to_string_lossy();
+    for (words, told) in [
+        (vec!["rnu"], "run"),
+        (vec!["run"], "SCRIPT"),
+        (vec!["run", "--grnats", "x", &script], "--grants"),
+        (vec!["run", "--allow-all", "--grants", "x", &script], "--allow-all"),
+        (vec!["run", "--name", "a/b", "--allow-all", &script], "name"),
+        (vec![], "Usage"),
+    ] {
+        let output = host.nshost()?.args(&words).run()?;
+        assert_eq!(output.code(), 125, "{words:?}: {}", output.text());
+        assert!(output.stderr.contains(told), "{words:?}: {}", output.text());
+        assert_eq!(output.stdout, "", "{words:?}");
+    }
+    for word in ["--help", "--version"] {
+        let output = host.nshost()?.arg(word).run()?;
+        assert!(output.expect(0)?.contains("nshost"));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_no_script_is_told() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    let text = scratch.file("text.wasm", "not wasm at all")?;
+    let empty = scratch.file("empty.wasm", "")?;
+    // A core module, not a component.
+    let module = scratch.file("module.wasm", b"\0asm\x01\0\0\0")?;
+    let nothing = scratch.file("nothing.wasm", b"\0asm\x0d\0\x01\0")?;
+    let cut = scratch.file("cut.wasm", &fs::read(component("tutorial")?)?[..5000])?;
+    for path in [text, empty, module, nothing, cut] {
+        let output = host.nshost()?.args(["run", "--allow-all"]).arg(&path).args(["--", "true"]).run()?;
+        assert_eq!(output.code(), 120, "{}: {}", path.display(), output.text());
+        assert!(output.stderr.lines().count() <= 4, "{}: {}", path.display(), output.text());
+    }
+    for path in [scratch.path().join("missing.wasm"), scratch.path().to_path_buf(), "/dev/zero".into()] {
+        let output = host.nshost()?.args(["run", "--allow-all"]).arg(&path).args(["--", "true"]).run()?;
+        assert_eq!(output.code(), 125, "{}: {}", path.display(), output.text());
+        assert!(output.stderr.contains(&*path.to_string_lossy()), "{}", output.text());
+    }
+    Ok(())
+}
+
+#[test]
+fn bad_grants_are_told_with_their_place() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    for (text, told) in [
+        ("", "schema"),
+        ("schema = 2\n", "1"),
+        ("schema = 1\n[[lnik]]\n", ":2:"),
+        ("schema = 1\n[[link]]\nkind = \"veth\"\nhost_name = \"x\"\n", ":4:"),
+        ("schema = 1\n[[address]]\nrange = \"10.0.0.0/33\"\n", ":3:"),
+        ("schema = 1\n[[forward]]\nprotocol = \"tcp\"\nports = \"0\"\n", ":4:"),
+        ("schema = ", ":1:"),
+    ] {
+        let file = scratch.file("grants.toml", text)?;
+        let output = host
+            .nshost()?
+            .args(["run", "--grants"])
+            .arg(&file)
+            .arg(component("tutorial")?)
+            .args(["--", "true"])
+            .run()?;
+        assert_eq!(output.code(), 125, "{text:?}: {}", output.text());
+        assert!(output.stderr.contains("grants.toml"), "{text:?}: {}", output.text());
+        assert!(output.stderr.contains(told), "{text:?}: {}", output.text());
+    }
+    let missing = scratch.path().join("missing.toml");
+    let output = host.nshost()?.args(["run", "--grants"]).arg(missing).arg(component("tutorial")?).run()?;
+    assert_eq!(output.code(), 125, "{}", output.text());
+    Ok(())
+}
+
+#[test]
+fn exit_codes_are_the_documented_ones() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    let plain = scratch.file("plain", "no program")?;
+    let plain = plain.to_string_lossy();
+    for (command, code) in [
+        (vec!["true"], 0),
+        (vec!["sh", "-c", "exit 42"], 42),
+        (vec!["sh", "-c", "exit 255"], 255),
+        (vec!["sh", "-c", "kill -KILL $$; sleep 5 & kill -KILL $!; wait $!"], 128 + 9),
+        (vec!["sh", "-c", "(kill -SEGV $(exec sh -c 'echo $PPID')); exit 139"], 128 + 11),
+        (vec![&*plain], 126),
+        (vec!["/etc"], 126),
+        (vec!["/no/such/program"], 127),
+        (vec!["no-such-program"], 127),
+    ] {
+        let output = host.nshost()?.run_script("tutorial")?.arg("--").args(&command).run()?;
+        assert_eq!(output.code(), code, "{command:?}: {}", output.text());
+        if code == 126 || code == 127 {
+            assert!(output.stderr.contains(command[0]), "{}", output.text());
+        }
+    }
+    let gave_up = host.nshost()?.run_script("nat")?.args(["nonsense", "--", "true"]).run()?;
+    assert_eq!(gave_up.code(), 120, "{}", gave_up.text());
+    assert!(gave_up.stderr.contains("nonsense"), "{}", gave_up.text());
+    Ok(())
+}
+
+#[test]
+fn a_plan_is_the_golden_one_and_does_nothing() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for script in ["tutorial", "nat", "isolated"] {
+        let host = Host::new()?;
+        let _internet = host.internet()?;
+        let before = Census::take(&host)?;
+        let grants = scripts().join(script).join("grants.toml");
+        let output = host.nshost()?.args(["plan", "--grants"]).arg(grants).arg(component(script)?).run()?;
+        let golden = fs::read_to_string(scripts().join(script).join("plan.golden"))?;
+        assert_eq!(output.expect(0)?, golden, "`cargo xtask bless` rewrites it");
+        before.comes_back(&host, std::time::Duration::ZERO)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_plan_needs_no_root() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    let script = scratch.file("tutorial.wasm", fs::read(component("tutorial")?)?)?;
+    let places =
+        host.shell("mkdir -m 777 /run/home; cp -r \"$0\" /run/x 2>/dev/null || true; echo /run/home")?;
+    let nshost = host.nshost()?.args(["plan", "--allow-all"]).arg(&script).command();
+    // As nobody, who may not look into root's directories: program and script lie where all can read.
+    let programs = support::programs();
+    for name in ["nshost", "nshost-worker", "nshost-compiler"] {
+        host.shell(&format!("cp {} /run/{name} && chmod 755 /run/{name}", programs.join(name).display()))?;
+    }
+    host.shell(&format!("cp {} /run/tutorial.wasm && chmod 644 /run/tutorial.wasm", script.display()))?;
+    drop(nshost);
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env"];
+    let home = format!("HOME={}", places.trim());
+    let plan = ["/run/nshost", "plan", "--allow-all", "/run/tutorial.wasm"];
+    let output = host.run(nobody.iter().copied().chain([home.as_str()]).chain(plan))?;
+    assert!(output.expect(0)?.contains("169.254.1.1/30"));
+    Ok(())
+}
+
+#[test]
+fn machines_read_json() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let script = component("tutorial")?;
+    let json = |words: &[&str], with_script: bool| -> Result<Value> {
+        let nshost = host.nshost()?.args(words);
+        let nshost = if with_script { nshost.arg(&script) } else { nshost };
+        Ok(serde_json::from_str(nshost.run()?.expect(0)?)?)
+    };
+    let plan = json(&["plan", "--json", "--allow-all"], true)?;
+    assert_eq!(plan["steps"].as_array().map(Vec::len), Some(15), "{plan:#}");
+    let inspected = json(&["inspect", "--json"], true)?;
+    let digest = host.run(["sha256sum".as_ref(), script.as_os_str()])?;
+    assert!(digest.stdout.starts_with(inspected["script"].as_str().unwrap_or("?")), "{inspected:#}");
+    let imports: Vec<&str> =
+        inspected["imports"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    assert!(imports.iter().any(|import| import.starts_with("nshost:setup/link@")), "{inspected:#}");
+    assert!(!imports.iter().any(|import| import.starts_with("nshost:setup/nat@")), "{inspected:#}");
+    assert!(!imports.iter().any(|import| import.starts_with("wasi:")), "{inspected:#}");
+    assert!(json(&["doctor", "--json"], false)?["probes"].as_array().is_some_and(|list| !list.is_empty()));
+    assert_eq!(json(&["gc", "--json"], false)?["collected"], serde_json::json!([]));
+    Ok(())
+}
+
+#[test]
+fn people_read_calm_lines_without_colour_where_there_is_no_terminal() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let script = component("tutorial")?;
+    for words in [vec!["doctor"], vec!["gc"], vec!["inspect", "S"], vec!["plan", "S"], vec!["run", "S"]] {
+        let words = words.iter().map(|word| if *word == "S" { script.as_os_str() } else { word.as_ref() });
+        let output = host.nshost()?.args(words).limit(SOON).run()?;
+        let text = output.text();
+        assert!(!text.contains('\x1b'), "{text}");
+        assert!(!text.contains("panicked"), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn two_with_one_name_do_not_run() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let isolated = |command: &str| {
+        let grants = scripts().join("isolated/grants.toml");
+        let nshost = host.nshost()?.args(["run", "--name", "one", "--grants"]).arg(grants);
+        anyhow::Ok(nshost.arg(component("isolated")?).args(["--", "sh", "-c", command]))
+    };
+    let mut first = isolated("echo ready; read line")?.start()?;
+    first.wait_for("ready", SOON)?;
+    let second = isolated("true")?.run()?;
+    assert_eq!(second.code(), 125, "{}", second.text());
+    assert!(second.stderr.contains("one"), "{}", second.text());
+    first.send("\n")?;
+    first.finish(SOON)?.expect(0)?;
+    isolated("true")?.run()?.expect(0)?;
+    Ok(())
+}

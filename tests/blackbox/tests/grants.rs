@@ -1,0 +1,212 @@
+//! Without grants nothing happens; what is printed is what is missing.
+
+use std::fs;
+
+use anyhow::Result;
+use blackbox::{SOON, Scratch, TORN_DOWN, printed_grants};
+use support::{Census, Host, Terminal, component, root_or_skip, scripts};
+
+#[test]
+fn without_grants_nothing_is_touched() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let before = Census::take(&host)?;
+    let output = host.nshost()?.arg("run").arg(component("tutorial")?).args(["--", "echo", "ran"]).run()?;
+    assert_eq!(output.code(), 122, "{}", output.text());
+    assert_eq!(output.stdout, "");
+    assert!(output.stderr.contains("veth0"), "{}", output.text());
+    before.comes_back(&host, std::time::Duration::ZERO)
+}
+
+#[test]
+fn a_refusal_makes_no_namespace_and_no_link() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    let script = component("tutorial")?;
+    // Evaluated once, so that what is traced is the launcher alone, or with its worker.
+    host.nshost()?.arg("run").arg(&script).args(["--", "true"]).run()?;
+    let trace = scratch.path().join("trace");
+    let calls = "trace=clone,clone3,unshare,setns,mount,sethostname,sendto,sendmsg,execve,openat";
+    let mut strace = host.command("strace");
+    strace
+        .args(["--follow-forks", "--quiet=all", "--trace", &calls["trace=".len()..], "--output"])
+        .arg(&trace);
+    let nshost = host.nshost()?.arg("run").arg(&script).args(["--", "true"]).command();
+    strace.args(nshost.get_args().skip_while(|word| *word != "--").skip(1));
+    for (name, value) in nshost.get_envs() {
+        strace.env(name, value.unwrap_or_default());
+    }
+    let output = support::run(strace, SOON)?;
+    assert_eq!(output.code(), 122, "{}", output.text());
+    let trace = fs::read_to_string(trace)?;
+    assert!(trace.contains("execve("), "nothing was traced: {trace}");
+    for effect in [
+        "CLONE_NEW",
+        "unshare(",
+        "setns(",
+        "mount(",
+        "sethostname(",
+        "RTM_NEW",
+        "RTM_SET",
+        "RTM_DEL",
+        "NFT_MSG_NEW",
+    ] {
+        assert!(!trace.contains(effect), "{effect}: {trace}");
+    }
+    Ok(())
+}
+
+#[test]
+fn pasting_what_is_printed_makes_it_work() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for (script, arguments) in [("tutorial", vec![]), ("nat", vec!["8080", "v6"])] {
+        let host = Host::new()?;
+        let _internet = host.internet()?;
+        let scratch = Scratch::new()?;
+        let file = scratch.file("grants.toml", "schema = 1\n")?;
+        // The script's own choice of a command needs a grant too: it reads from standard input.
+        let nshost = || {
+            let nshost = host.nshost()?.args(["run", "--grants"]).arg(&file);
+            anyhow::Ok(nshost.arg(component(script)?).args(&arguments))
+        };
+        let refused = nshost()?.run()?;
+        assert_eq!(refused.code(), 122, "{}", refused.text());
+        assert!(
+            refused.stderr.contains(&*file.to_string_lossy()),
+            "the file is not named: {}",
+            refused.text()
+        );
+        let lines = printed_grants(&refused);
+        fs::write(&file, format!("schema = 1\n{lines}"))?;
+        let allowed = nshost()?.run()?;
+        assert_eq!(allowed.code(), 0, "with\n{lines}\n{}", allowed.text());
+    }
+    Ok(())
+}
+
+#[test]
+fn suggested_grants_are_enough_and_no_more() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    let script = component("tutorial")?;
+    let suggested = host.nshost()?.args(["plan", "--suggest-grants"]).arg(&script).run()?;
+    let text = suggested.expect(0)?;
+    let file = scratch.file("grants.toml", text)?;
+    host.nshost()?.args(["run", "--grants"]).arg(&file).arg(&script).run()?.expect(0)?;
+    // Without any one of its tables it is refused.
+    let tables: Vec<&str> = text.split("\n\n").filter(|part| part.trim_start().starts_with("[[")).collect();
+    assert!(tables.len() >= 3, "{text}");
+    for table in tables {
+        if table.contains("[[namespace]]") {
+            continue;
+        }
+        let file = scratch.file("less.toml", text.replace(table, ""))?;
+        let output = host.nshost()?.args(["run", "--grants"]).arg(&file).arg(&script).run()?;
+        assert_eq!(output.code(), 122, "without {table}: {}", output.text());
+    }
+    Ok(())
+}
+
+#[test]
+fn each_scripts_own_grants_are_enough() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for script in ["tutorial", "nat", "isolated"] {
+        let host = Host::new()?;
+        let _internet = host.internet()?;
+        // Standard input is empty, so the default command, a shell, ends at once.
+        host.nshost()?.run_script(script)?.run()?.expect(0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_denial_beats_an_allowance() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    let grants = fs::read_to_string(scripts().join("tutorial/grants.toml"))?;
+    let file =
+        scratch.file("grants.toml", grants + "\n[[address]]\nrange = \"169.254.0.0/16\"\ndeny = true\n")?;
+    let output = host
+        .nshost()?
+        .args(["run", "--grants"])
+        .arg(&file)
+        .arg(component("tutorial")?)
+        .args(["--", "true"])
+        .run()?;
+    assert_eq!(output.code(), 122, "{}", output.text());
+    Ok(())
+}
+
+#[test]
+fn the_audit_has_every_check() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    let audit = scratch.path().join("audit.jsonl");
+    let script = component("tutorial")?;
+    host.nshost()?
+        .args(["run", "--allow-all", "--audit"])
+        .arg(&audit)
+        .arg(&script)
+        .args(["--", "true"])
+        .run()?
+        .expect(0)?;
+    host.nshost()?
+        .args(["run", "--audit"])
+        .arg(&audit)
+        .arg(&script)
+        .args(["--", "true"])
+        .run()?
+        .expect(122)?;
+    let text = fs::read_to_string(&audit)?;
+    let lines: Vec<serde_json::Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let checks = |allowed: bool| {
+        let of =
+            |line: &&serde_json::Value| line["event"] == "check" && line["details"]["allowed"] == allowed;
+        lines.iter().filter(of).count()
+    };
+    assert!(checks(true) >= 3 && checks(false) >= 3, "{text}");
+    for event in ["permitted", "started", "ended", "refused"] {
+        assert!(lines.iter().any(|line| line["event"] == event), "no {event}: {text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_operator_at_a_terminal_is_asked_once() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for (answer, code, ran) in [("y", 0, true), ("n", 122, false), ("", 122, false)] {
+        let host = Host::new()?;
+        let before = Census::take(&host)?;
+        let nshost = host.nshost()?.arg("run").arg(component("tutorial")?).args(["--", "echo", "it ran"]);
+        let mut terminal = Terminal::start(&nshost.command())?;
+        let shown = terminal.expect("[y/N]", SOON)?;
+        assert!(shown.contains("veth0") && shown.contains("169.254.1.1/30"), "{shown}");
+        terminal.send(&format!("{answer}\n"))?;
+        if ran {
+            terminal.expect("it ran", SOON)?;
+        }
+        assert_eq!(terminal.finish(SOON)?, code, "{answer:?}");
+        before.comes_back(&host, TORN_DOWN)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! An operator at a terminal: job control, resizing, signals.
+
+use std::{thread, time::Duration};
+
+use anyhow::Result;
+use blackbox::{SOON, TORN_DOWN};
+use nix::sys::signal::Signal;
+use support::{Census, Host, Terminal, root_or_skip};
+
+fn bash(host: &Host) -> Result<Terminal> {
+    let bash = ["--", "env", "PS1=ready> ", "bash", "--norc", "--noprofile", "-i"];
+    let nshost = host.nshost()?.run_script("tutorial")?.args(bash);
+    let mut terminal = Terminal::start(&nshost.command())?;
+    terminal.expect("ready> ", SOON)?;
+    Ok(terminal)
+}
+
+#[test]
+fn job_control_works_in_bash() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let before = Census::take(&host)?;
+    let mut terminal = bash(&host)?;
+    assert!(!terminal.screen().contains("no job control"), "{}", terminal.screen());
+    terminal.send("sleep 100\n")?;
+    thread::sleep(Duration::from_millis(300));
+    terminal.send("\x1a")?;
+    terminal.expect("Stopped", SOON)?;
+    terminal.send("jobs; echo lis''ted\n")?;
+    terminal.expect("sleep 100", SOON)?;
+    terminal.expect("listed", SOON)?;
+    terminal.send("fg\n")?;
+    terminal.expect("sleep 100", SOON)?;
+    thread::sleep(Duration::from_millis(300));
+    terminal.send("\x03")?;
+    terminal.expect("ready> ", SOON)?;
+    terminal.send("echo status $?\n")?;
+    terminal.expect("status 130", SOON)?;
+    terminal.send("exit 6\n")?;
+    assert_eq!(terminal.finish(SOON)?, 6);
+    before.comes_back(&host, TORN_DOWN)
+}
+
+#[test]
+fn the_size_follows_the_window() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let mut terminal = bash(&host)?;
+    terminal.send("stty size\n")?;
+    terminal.expect("24 80", SOON)?;
+    terminal.resize(40, 132)?;
+    thread::sleep(Duration::from_millis(300));
+    terminal.send("stty size\n")?;
+    terminal.expect("40 132", SOON)?;
+    terminal.send("exit\n")?;
+    assert_eq!(terminal.finish(SOON)?, 0);
+    Ok(())
+}
+
+#[test]
+fn the_terminal_is_given_back_as_it_was() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let program = host.nshost()?.run_script("tutorial")?.args(["--", "stty", "raw", "-echo"]).command();
+    let words: Vec<String> = program.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+    let nshost: Vec<&str> =
+        words.iter().map(String::as_str).skip_while(|word| *word != "--").skip(1).collect();
+    let mut shell = host.command("sh");
+    shell.args(["-c", "stty -g; \"$@\"; stty -g; echo end", "sh"]).args(nshost).envs(variables(&program));
+    let mut terminal = Terminal::start(&shell)?;
+    let shown = terminal.expect("end", SOON)?;
+    let modes: Vec<&str> = shown.lines().map(str::trim).filter(|line| line.contains(':')).collect();
+    assert_eq!(modes.len(), 2, "{shown}");
+    assert_eq!(modes[0], modes[1]);
+    Ok(())
+}
+
+#[test]
+fn signals_reach_the_command() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let before = Census::take(&host)?;
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
+        let trap = format!(
+            "trap 'echo caught; exit 3' {}; echo ready; while :; do sleep 0.01; done",
+            &signal.as_str()[3..]
+        );
+        let mut container = host.nshost()?.run_script("tutorial")?.args(["--", "sh", "-c", &trap]).start()?;
+        container.wait_for("ready", SOON)?;
+        container.signal(signal)?;
+        assert_eq!(container.finish(SOON)?.expect(3)?, "ready\ncaught\n", "{signal}");
+        before.comes_back(&host, TORN_DOWN)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn characters_cannot_be_pushed_back_into_the_operators_terminal() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    // The command's terminal is not the operator's: whatever it does to its own ends with it.
+    let look = "readlink /proc/self/fd/0; stat -L -c %t:%T /dev/stdin; echo en''d";
+    let nshost = host.nshost()?.run_script("tutorial")?.args(["--", "sh", "-c", look]);
+    let mut shell = host.command("sh");
+    let words: Vec<std::ffi::OsString> =
+        nshost_words(&nshost.command()).into_iter().map(Into::into).collect();
+    let variables = variables(&host.nshost()?.command());
+    shell.args(["-c", "stat -L -c %t:%T /dev/stdin; \"$@\"", "sh"]).args(words).envs(variables);
+    let mut terminal = Terminal::start(&shell)?;
+    let shown = terminal.expect("end", SOON)?;
+    let devices: Vec<&str> = shown.lines().map(str::trim).filter(|line| line.starts_with("88:")).collect();
+    assert_eq!(devices.len(), 2, "{shown}");
+    assert_ne!(devices[0], devices[1], "{shown}");
+    Ok(())
+}
+
+fn nshost_words(command: &std::process::Command) -> Vec<String> {
+    let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
+    words.skip_while(|word| word != "--").skip(1).collect()
+}
+
+fn variables(command: &std::process::Command) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
+}

@@ -1,0 +1,26 @@
+//! `cargo xtask bless`: rewrites the golden files.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use support::Host;
+
+use crate::{build, tools};
+
+/// Each script's plan, as it is on a host that is always the same.
+pub fn bless() -> Result<()> {
+    tools::programs()?;
+    build::build(&build::Options::default())?;
+    for name in build::crates("scripts")? {
+        let host = Host::new()?;
+        let _internet = host.internet()?;
+        let directory = support::scripts().join(&name);
+        let plan = host.nshost()?.args(["plan", "--grants"]).arg(directory.join("grants.toml"));
+        let output = plan.arg(support::component(&name)?).run()?;
+        let golden = directory.join("plan.golden");
+        fs::write(&golden, output.expect(0)?)
+            .with_context(|| format!("cannot write {}", golden.display()))?;
+        eprintln!("blessed: {}", golden.display());
+    }
+    Ok(())
+}
