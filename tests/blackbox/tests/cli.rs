@@ -151,22 +151,14 @@ fn a_plan_needs_no_root() -> Result<()> {
         return Ok(());
     }
     let host = Host::new()?;
-    let scratch = Scratch::new()?;
-    let script = scratch.file("tutorial.wasm", fs::read(component("tutorial")?)?)?;
-    let places =
-        host.shell("mkdir -m 777 /run/home; cp -r \"$0\" /run/x 2>/dev/null || true; echo /run/home")?;
-    let nshost = host.nshost()?.args(["plan", "--allow-all"]).arg(&script).command();
-    // As nobody, who may not look into root's directories: program and script lie where all can read.
-    let programs = support::programs();
-    for name in ["nshost", "nshost-worker", "nshost-compiler"] {
-        host.shell(&format!("cp {} /run/{name} && chmod 755 /run/{name}", programs.join(name).display()))?;
-    }
-    host.shell(&format!("cp {} /run/tutorial.wasm && chmod 644 /run/tutorial.wasm", script.display()))?;
-    drop(nshost);
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env"];
-    let home = format!("HOME={}", places.trim());
-    let plan = ["/run/nshost", "plan", "--allow-all", "/run/tutorial.wasm"];
-    let output = host.run(nobody.iter().copied().chain([home.as_str()]).chain(plan))?;
+    host.shell(&format!(
+        "install -m 644 {} /run/script.wasm; mkdir -m 777 /run/home",
+        component("tutorial")?.display()
+    ))?;
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let plan = host.nshost()?.readable_by_all()?.args(["plan", "--allow-all", "/run/script.wasm"]);
+    let plan = plan.variable("NSHOST_CACHE_DIR", "/run/home/cache").variable("HOME", "/run/home");
+    let output = support::run(plan.under(&nobody), SOON)?;
     assert!(output.expect(0)?.contains("169.254.1.1/30"));
     Ok(())
 }

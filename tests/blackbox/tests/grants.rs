@@ -31,16 +31,9 @@ fn a_refusal_makes_no_namespace_and_no_link() -> Result<()> {
     // Evaluated once, so that what is traced is the launcher alone, or with its worker.
     host.nshost()?.arg("run").arg(&script).args(["--", "true"]).run()?;
     let trace = scratch.path().join("trace");
-    let calls = "trace=clone,clone3,unshare,setns,mount,sethostname,sendto,sendmsg,execve,openat";
-    let mut strace = host.command("strace");
-    strace
-        .args(["--follow-forks", "--quiet=all", "--trace", &calls["trace=".len()..], "--output"])
-        .arg(&trace);
-    let nshost = host.nshost()?.arg("run").arg(&script).args(["--", "true"]).command();
-    strace.args(nshost.get_args().skip_while(|word| *word != "--").skip(1));
-    for (name, value) in nshost.get_envs() {
-        strace.env(name, value.unwrap_or_default());
-    }
+    let calls = "--trace=clone,clone3,unshare,setns,mount,sethostname,sendto,sendmsg,execve";
+    let strace = ["strace", "--follow-forks", "--quiet=all", calls, "--output", &trace.to_string_lossy()];
+    let strace = host.nshost()?.arg("run").arg(&script).args(["--", "true"]).under(&strace);
     let output = support::run(strace, SOON)?;
     assert_eq!(output.code(), 122, "{}", output.text());
     let trace = fs::read_to_string(trace)?;

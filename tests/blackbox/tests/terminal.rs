@@ -67,12 +67,8 @@ fn the_terminal_is_given_back_as_it_was() -> Result<()> {
         return Ok(());
     }
     let host = Host::new()?;
-    let program = host.nshost()?.run_script("tutorial")?.args(["--", "stty", "raw", "-echo"]).command();
-    let words: Vec<String> = program.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
-    let nshost: Vec<&str> =
-        words.iter().map(String::as_str).skip_while(|word| *word != "--").skip(1).collect();
-    let mut shell = host.command("sh");
-    shell.args(["-c", "stty -g; \"$@\"; stty -g; echo end", "sh"]).args(nshost).envs(variables(&program));
+    let stty = host.nshost()?.run_script("tutorial")?.args(["--", "stty", "raw", "-echo"]);
+    let shell = stty.under(&["sh", "-c", "stty -g; \"$@\"; stty -g; echo en''d", "sh"]);
     let mut terminal = Terminal::start(&shell)?;
     let shown = terminal.expect("end", SOON)?;
     let modes: Vec<&str> = shown.lines().map(str::trim).filter(|line| line.contains(':')).collect();
@@ -111,24 +107,11 @@ fn characters_cannot_be_pushed_back_into_the_operators_terminal() -> Result<()> 
     // The command's terminal is not the operator's: whatever it does to its own ends with it.
     let look = "readlink /proc/self/fd/0; stat -L -c %t:%T /dev/stdin; echo en''d";
     let nshost = host.nshost()?.run_script("tutorial")?.args(["--", "sh", "-c", look]);
-    let mut shell = host.command("sh");
-    let words: Vec<std::ffi::OsString> =
-        nshost_words(&nshost.command()).into_iter().map(Into::into).collect();
-    let variables = variables(&host.nshost()?.command());
-    shell.args(["-c", "stat -L -c %t:%T /dev/stdin; \"$@\"", "sh"]).args(words).envs(variables);
+    let shell = nshost.under(&["sh", "-c", "stat -L -c %t:%T /dev/stdin; \"$@\"", "sh"]);
     let mut terminal = Terminal::start(&shell)?;
     let shown = terminal.expect("end", SOON)?;
     let devices: Vec<&str> = shown.lines().map(str::trim).filter(|line| line.starts_with("88:")).collect();
     assert_eq!(devices.len(), 2, "{shown}");
     assert_ne!(devices[0], devices[1], "{shown}");
     Ok(())
-}
-
-fn nshost_words(command: &std::process::Command) -> Vec<String> {
-    let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
-    words.skip_while(|word| word != "--").skip(1).collect()
-}
-
-fn variables(command: &std::process::Command) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
-    command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
 }

@@ -78,4 +78,23 @@ impl<'a> Nshost<'a> {
         command.args(&self.words).envs(self.variables);
         command
     }
+
+    /// The command as `wrapper`'s last words: `strace … nshost …`.
+    pub fn under(self, wrapper: &[&str]) -> Command {
+        let mut command = self.host.command(wrapper.first().unwrap_or(&"env"));
+        command.args(wrapper.iter().skip(1)).arg(&self.program).args(&self.words).envs(self.variables);
+        command
+    }
+
+    /// Uses a copy of the programs that anybody can read, in a directory of the host's own `/run`.
+    pub fn readable_by_all(mut self) -> Result<Self> {
+        let from = place::programs();
+        let copy = format!(
+            "mkdir -p /run/programs; cd {}; cp nshost nshost-worker nshost-compiler /run/programs; chmod 755 /run/programs/*",
+            from.display()
+        );
+        self.host.shell(&copy)?;
+        self.program = PathBuf::from("/run/programs/nshost");
+        Ok(self)
+    }
 }

@@ -31,9 +31,14 @@ pub fn build(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What programs are built for: static, for this processor.
+pub fn target() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
 /// The programs: one build each, so that none carries features that another asked for.
 fn programs() -> Result<()> {
-    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let target = target();
     tools::targets(&[&target])?;
     cargo_build(&target, "release", "nshost", &["--bin", "nshost"])?;
     cargo_build(&target, "release", "nshost-script", &["--bin", "nshost-worker"])?;
@@ -66,9 +71,15 @@ fn module(name: &str) -> PathBuf {
     support::target().join(SCRIPT_TARGET).join("script").join(file)
 }
 
-fn cargo_build(target: &str, profile: &str, package: &str, what: &[&str]) -> Result<()> {
+/// Builds some of a package's programs.
+pub fn cargo_build(target: &str, profile: &str, package: &str, what: &[&str]) -> Result<()> {
     let fixed = ["build", "--profile", profile, "--target", target, "--package", package];
-    run::run(&mut run::cargo(fixed.iter().chain(what)))
+    let mut cargo = run::cargo(fixed.iter().chain(what));
+    // wasmtime has a few lines of C that use no library, so any compiler for this processor will do.
+    if !tools::on_path("musl-gcc") {
+        cargo.env(format!("CC_{}", target.replace('-', "_")), "cc");
+    }
+    run::run(&mut cargo)
 }
 
 /// Copies by a name of its own and a rename: the old program may be running.

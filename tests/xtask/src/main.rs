@@ -6,6 +6,7 @@
     reason = "a build helper starts other programs; it is no part of the launcher"
 )]
 
+mod bench;
 mod bless;
 mod build;
 mod component;
@@ -38,6 +39,8 @@ enum Verb {
     Test,
     /// Build, and rewrite the scripts' golden plans
     Bless,
+    /// Build, and time a launch against a floor and against what people use today
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Demo(options) => demo::demo(&options),
         Verb::Test => test::test(),
         Verb::Bless => bless::bless(),
+        Verb::Bench(options) => bench::bench(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

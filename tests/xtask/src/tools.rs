@@ -62,7 +62,7 @@ pub fn programs() -> Result<()> {
 
 /// Whether there is such a program. Administration's directories count even where a user's `PATH`
 /// lacks them.
-fn on_path(program: &str) -> bool {
+pub fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<_> = std::env::split_paths(&path).collect();
     places.extend(["/usr/sbin", "/sbin"].map(|place| Path::new(place).to_path_buf()));
