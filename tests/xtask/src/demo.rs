@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: the tutorial's container, step by step.
 
-use std::{fs, io::IsTerminal, time::Duration};
+use std::{fs, io::IsTerminal, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -15,20 +15,36 @@ pub struct Options {
     /// Show it on this host itself, not in a network namespace to throw away
     #[arg(long)]
     here: bool,
+    /// All is built already
+    #[arg(long, hide = true)]
+    built: bool,
 }
 
-/// Builds, then shows.
+/// Builds, then shows. Building needs no root; making network interfaces does.
 pub fn demo(options: &Options) -> Result<()> {
+    if !options.built {
+        build::build(&build::Options::default())?;
+    }
     if !support::is_root() {
-        bail!(
-            "the demonstration makes network interfaces: run it as root (sudo -E env PATH=\"$PATH\" cargo xtask demo)"
-        );
+        return as_root(options);
     }
     tools::programs()?;
-    build::build(&build::Options::default())?;
     let host = if options.here { Host::here() } else { Host::new()? };
     let show = Show { host, colour: std::io::stdout().is_terminal(), here: options.here };
     show.all()
+}
+
+/// Shows by `sudo`, which may ask for a password.
+fn as_root(options: &Options) -> Result<()> {
+    println!("The demonstration makes network interfaces, so it goes on as root, by sudo.");
+    let mut sudo = Command::new("sudo");
+    sudo.arg("--").arg("env").arg(format!("CARGO_TARGET_DIR={}", support::target().display()));
+    sudo.arg(std::env::current_exe()?).args(["demo", "--built"]).args(options.here.then_some("--here"));
+    let status = sudo.status().context("cannot start sudo; run `cargo xtask demo` as root")?;
+    if !status.success() {
+        bail!("sudo ended with {status}; run `cargo xtask demo` as root");
+    }
+    Ok(())
 }
 
 struct Show {

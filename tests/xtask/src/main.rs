@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Builds, installs, shows and tests nshost")]
+#[command(bin_name = "cargo xtask", about = "Builds, installs, shows and tests nshost")]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
