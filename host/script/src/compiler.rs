@@ -1,5 +1,88 @@
+//! `nshost-compiler MODE`: reads one module, as a process without rights.
+//!
+//! MODE is `compile` (the artifact goes to file 2, a `wire::CompileAnswer` to the launcher), `inspect`
+//! (the answer is an `Inspection` or a `Failure`), or either with `-unlocked` at its end, to go on where
+//! the kernel lacks a part of the lock. The files are described in [`station`]. It is asked nothing: it
+//! works on the file that it was started with.
+
+use std::{fs::File, io::Write};
+
+use nshost_policy::wire::{CompileAnswer, Failure, Inspection};
+use nshost_script::{
+    compile::{compile, compiler},
+    input::Input,
+    inspect::inspect,
+    lock::{Ceilings, Profile, filter, lock},
+    station::{self, Leave, Station, leave},
+};
+use wasmtime::Engine;
+
+/// The largest module, in bytes.
+const MODULE: u64 = 64 << 20;
+
+/// A Python interpreter of 18 MB takes 12 s and 1 GiB.
+const CEILINGS: Ceilings = Ceilings {
+    address_space: 3 << 30,
+    data: 2 << 30,
+    cpu_seconds: 60,
+    file_size: nshost_script::artifact::MAX,
+};
+
 fn main() {
-    let c = wasmtime::Config::new();
-    let e = wasmtime::Engine::new(&c).unwrap();
-    let _ = e.precompile_component(&[]);
+    let Ok(station) = Station::enter() else { leave(Leave::Misused) };
+    let Some(order) = Order::read() else { leave(Leave::Misused) };
+    let Ok(engine) = compiler() else { leave(Leave::Misused) };
+    let module = Input::map(&station.input, MODULE);
+    drop(station.input);
+    let missing = lock(&Profile { filter: filter::COMPILER, ceilings: CEILINGS });
+    let module = match (missing.first(), module) {
+        (Some(layer), _) if !order.unlocked => {
+            Err(Failure::Lock { what: layer.what.to_string(), errno: layer.errno })
+        }
+        (_, Err(error)) => Err(Failure::Module(format!("it cannot be read: {error}"))),
+        (_, Ok(module)) => Ok(module),
+    };
+    match order.work {
+        Work::Compile => {
+            let outcome = module.and_then(|module| write_artifact(&engine, &module, &station.output));
+            station::answer(&station.socket, &CompileAnswer { outcome })
+        }
+        Work::Inspect => {
+            let outcome: Result<Inspection, Failure> =
+                module.and_then(|module| inspect(module.bytes()).map_err(Failure::Module));
+            station::answer(&station.socket, &outcome)
+        }
+    }
+}
+
+enum Work {
+    Compile,
+    Inspect,
+}
+
+struct Order {
+    work: Work,
+    unlocked: bool,
+}
+
+impl Order {
+    fn read() -> Option<Order> {
+        let mode = std::env::args().nth(1)?;
+        let (mode, unlocked) = match mode.strip_suffix("-unlocked") {
+            Some(mode) => (mode, true),
+            None => (mode.as_str(), false),
+        };
+        let work = match mode {
+            "compile" => Work::Compile,
+            "inspect" => Work::Inspect,
+            _ => return None,
+        };
+        Some(Order { work, unlocked })
+    }
+}
+
+fn write_artifact(engine: &Engine, module: &Input, mut file: &File) -> Result<u64, Failure> {
+    let artifact = compile(engine, module.bytes()).map_err(Failure::Module)?;
+    file.write_all(&artifact).map_err(|error| Failure::Artifact(format!("cannot write it: {error}")))?;
+    Ok(artifact.len() as u64)
 }

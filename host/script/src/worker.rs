@@ -1,4 +1,90 @@
+//! `nshost-worker MODE [MEMORY-BYTES]`: evaluates one compiled setup script, once.
+//!
+//! MODE is `evaluate`, or `evaluate-unlocked` to go on where the kernel lacks a part of the lock.
+//! MEMORY-BYTES is the script's memory budget, for the process's own resource limits; without it they
+//! are those of the largest budget that can be granted.
+//! The files are described in [`station`]; the question and the answer are `nshost_policy::wire`'s.
+
+use std::fs::File;
+
+use nshost_plan::{Limits, codec};
+use nshost_policy::wire::{Answer, Failure, Question};
+use nshost_script::{
+    artifact::Artifact,
+    clock, engine,
+    evaluate::{self, evaluate},
+    lock::{Ceilings, Profile, Unlocked, filter, lock},
+    station::{self, Leave, Station, leave},
+};
+use wasmtime::Engine;
+
 fn main() {
-    let c = wasmtime::Config::new();
-    let _ = wasmtime::Engine::new(&c);
+    let Ok(station) = Station::enter() else { leave(Leave::Misused) };
+    let Some(order) = Order::read() else { leave(Leave::Misused) };
+    let Ok(engine) = engine::engine() else { leave(Leave::Misused) };
+    let artifact = Artifact::map(&station.input);
+    drop((station.input, station.output));
+    let missing = put_on_lock(&engine, &order, &artifact);
+    let Some(question) = read_question(&station.socket) else { leave(Leave::Unheard) };
+    let answer = match (missing.first(), artifact) {
+        (Some(layer), _) if !order.unlocked => {
+            Answer::failed(Failure::Lock { what: layer.what.to_string(), errno: layer.errno })
+        }
+        (_, Err(error)) => Answer::failed(Failure::Artifact(error.to_string())),
+        (_, Ok(artifact)) => {
+            let mut answer = evaluate(&engine, &artifact, question);
+            evaluate::warn(&mut answer, missing.iter().map(|layer| format!("not locked: {layer}")));
+            answer
+        }
+    };
+    station::answer(&station.socket, &answer)
+}
+
+/// The command line.
+struct Order {
+    unlocked: bool,
+    memory_bytes: u64,
+}
+
+impl Order {
+    fn read() -> Option<Order> {
+        let mut words = std::env::args().skip(1);
+        let unlocked = match words.next()?.as_str() {
+            "evaluate" => false,
+            "evaluate-unlocked" => true,
+            _ => return None,
+        };
+        let memory_bytes = match words.next() {
+            Some(word) => word.parse().ok()?,
+            None => Limits::MAX.memory_bytes,
+        };
+        Some(Order { unlocked, memory_bytes: memory_bytes.min(Limits::MAX.memory_bytes) })
+    }
+}
+
+/// From here on the process has no rights. Nothing that anybody else wrote has been read so far.
+fn put_on_lock(engine: &Engine, order: &Order, artifact: &std::io::Result<Artifact>) -> Vec<Unlocked> {
+    let mut missing = Vec::new();
+    if let Err(error) = clock::start(engine) {
+        missing.push(Unlocked { what: "timer", errno: error.raw_os_error().unwrap_or(libc::EINVAL) });
+    }
+    let artifact_bytes = artifact.as_ref().map_or(0, Artifact::length);
+    missing.extend(lock(&Profile { filter: filter::WORKER, ceilings: ceilings(order, artifact_bytes) }));
+    missing
+}
+
+/// A memory that grows beyond its reservation moves: for a moment it is there twice.
+fn ceilings(order: &Order, artifact_bytes: u64) -> Ceilings {
+    let data = 2 * order.memory_bytes + (128 << 20);
+    Ceilings {
+        address_space: data + artifact_bytes + (2 << 30),
+        data,
+        cpu_seconds: u64::from(Limits::MAX.wall_ms / 1000) + 2,
+        file_size: 0,
+    }
+}
+
+fn read_question(socket: &File) -> Option<Question> {
+    let frame = codec::read_frame(socket).ok()?;
+    codec::decode("question", &frame).ok()
 }

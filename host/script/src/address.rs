@@ -1,0 +1,18 @@
+//! `nshost:setup/address`: addresses on interfaces.
+
+use nshost_plan::{Address, Step};
+use wasmtime::component::Resource;
+
+use crate::{
+    bindings::{Endpoint, nshost::setup::address::Host},
+    link::interface,
+    state::{Asked, State},
+};
+
+impl Host for State {
+    fn add(&mut self, endpoint: Resource<Endpoint>, address: String) -> Asked {
+        self.call(address.as_str())?;
+        let interface = interface(&endpoint)?;
+        self.ask(address.parse().map(|cidr| Step::Address(Address { interface, cidr })))
+    }
+}

@@ -1,0 +1,86 @@
+//! From a question and a compiled script to an answer.
+
+use std::time::Instant;
+
+use nshost_plan::{Plan, codec, show};
+use nshost_policy::wire::{Answer, Failure, Question};
+use wasmtime::{Engine, Store};
+
+use crate::{
+    artifact::Artifact,
+    bindings::{SetupScript, SetupScriptPre, nshost::setup::types::Error},
+    budget::Exhausted,
+    clock,
+    failure::{self, one_line},
+    imports,
+    state::State,
+};
+
+/// Runs the script once.
+pub fn evaluate(engine: &Engine, artifact: &Artifact, question: Question) -> Answer {
+    let script = match load(engine, artifact) {
+        Ok(script) => script,
+        Err(failure) => return Answer::failed(failure),
+    };
+    let mut store = store(engine, question);
+    let begun = Instant::now();
+    let returned = run(&script, &mut store);
+    let took = begun.elapsed();
+    let mut answer = answer(store.into_data(), returned);
+    answer.used.wall_us = took.as_micros() as u64;
+    bounded(answer)
+}
+
+/// Loads the artifact and links what it imports; nothing of the script runs.
+fn load(engine: &Engine, artifact: &Artifact) -> Result<SetupScriptPre<State>, Failure> {
+    let component = artifact.load(engine).map_err(|error| Failure::Artifact(one_line(&error)))?;
+    let linker = imports::link(engine, &component).map_err(Failure::Module)?;
+    let module = |error: wasmtime::Error| Failure::Module(one_line(&error));
+    SetupScriptPre::new(linker.instantiate_pre(&component).map_err(module)?).map_err(module)
+}
+
+/// A store with the question's budgets. The deadline counts from here.
+fn store(engine: &Engine, question: Question) -> Store<State> {
+    let limits = question.limits;
+    let mut store = Store::new(engine, State::new(question));
+    store.limiter(|state| &mut state.budget);
+    // For each call; all calls together are counted in `Budget::copy`.
+    store.set_hostcall_fuel(limits.copied_bytes as usize);
+    clock::set_deadline(&mut store, limits.wall_ms);
+    store
+}
+
+fn run(script: &SetupScriptPre<State>, store: &mut Store<State>) -> wasmtime::Result<Result<(), Error>> {
+    let script: SetupScript = script.instantiate(&mut *store)?;
+    script.call_setup(store)
+}
+
+fn answer(mut state: State, returned: wasmtime::Result<Result<(), Error>>) -> Answer {
+    let limits = state.budget.limits;
+    // What a full log has no room for is what its failure is about.
+    let logged = state.end_lines();
+    let outcome = match (returned, logged) {
+        (Ok(Ok(())), Ok(())) => Ok(std::mem::take(&mut state.plan)),
+        (Ok(Ok(())), Err(full)) => Err(full.into()),
+        (Ok(Err(error)), _) => Err(Failure::Script(failure::of_script(error))),
+        (Err(error), _) => Err(failure::of_run(&error, &limits)),
+    };
+    Answer { outcome, log: state.log, read: state.read, used: state.budget.used }
+}
+
+/// The answer, or one that says that it does not fit into a frame: many steps with long texts.
+fn bounded(mut answer: Answer) -> Answer {
+    if codec::encode(&answer).len() > codec::MAX_FRAME {
+        let plan: Result<Plan, Failure> = Err(Exhausted::answer(codec::MAX_FRAME).into());
+        answer.outcome = plan;
+    }
+    answer
+}
+
+/// Lines that the launcher should show even though no script has said them.
+pub fn warn(answer: &mut Answer, lines: impl IntoIterator<Item = String>) {
+    use nshost_policy::wire::{Level, LogLine};
+    answer
+        .log
+        .extend(lines.into_iter().map(|line| LogLine { level: Level::Warn, text: show::log_line(&line) }));
+}

@@ -1,0 +1,55 @@
+//! What a component imports, and nothing else, is linked.
+
+use nshost_plan::show;
+use wasmtime::{
+    Engine,
+    component::{Component, HasSelf, Linker, types::ComponentItem},
+};
+
+use crate::{
+    bindings::nshost::setup::{address, container, facts, filesystem, link, log, nat, process, route, types},
+    state::State,
+    wasi,
+};
+
+/// A linker with each interface that the component imports, or why there is none.
+pub(crate) fn link(engine: &Engine, component: &Component) -> Result<Linker<State>, String> {
+    let mut linker = Linker::new(engine);
+    for (name, import) in component.component_type().imports(engine) {
+        let interface = name.split_once('@').map_or(name, |(interface, _version)| interface);
+        let known = match (interface.split_once(':'), &import.ty) {
+            (Some(("nshost", _)), _) => ours(&mut linker, interface),
+            (Some(("wasi", interface)), ComponentItem::ComponentInstance(asked)) => linker
+                .instance(name)
+                .and_then(|mut into| wasi::stand_in(&mut into, interface, asked, engine))
+                .map(|()| true),
+            _ => Ok(false),
+        };
+        if !known.map_err(|error| format!("cannot link {}: {error:#}", show::quote(name)))? {
+            return Err(format!(
+                "it imports {}, which this host does not have: a setup script imports nshost:setup/… and wasi:…",
+                show::quote(name)
+            ));
+        }
+    }
+    Ok(linker)
+}
+
+/// Links an interface of the contract; false if there is none of that name.
+fn ours(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<bool> {
+    type Own = HasSelf<State>;
+    match interface {
+        "nshost:setup/types" => types::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/container" => container::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/filesystem" => filesystem::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/process" => process::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/link" => link::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/address" => address::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/route" => route::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/nat" => nat::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/facts" => facts::add_to_linker::<_, Own>(linker, |state| state)?,
+        "nshost:setup/log" => log::add_to_linker::<_, Own>(linker, |state| state)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
