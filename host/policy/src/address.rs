@@ -20,7 +20,7 @@ pub(crate) struct AddressRule {
 
 /// `[[address]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Table {
     range: Text<Network>,
     side: Option<SideName>,

@@ -10,7 +10,11 @@ use crate::{
 };
 
 /// A plan of which every step was granted and fits the host, as far as the facts can tell. Only
-/// [`check`] makes one.
+/// [`check`] makes one:
+///
+/// ```compile_fail,E0423
+/// let forged = nshost_policy::Permit(nshost_plan::Plan::default());
+/// ```
 #[derive(Debug)]
 pub struct Permit(Plan);
 
@@ -162,8 +166,7 @@ impl Case<'_> {
             }
             (Decision::Lacking(why, table), _) => (verdict(false, why), refusal(RefusalKind::Denied, table)),
             (Decision::Forbidden(rule), _) => {
-                let hint =
-                    format!("# {rule} denies it, and a denial beats every grant: take that table out\n");
+                let hint = format!("# {rule} denies it, and a denial beats every grant: take that table out");
                 (verdict(false, format!("denied by {rule}")), refusal(RefusalKind::Denied, hint))
             }
         }

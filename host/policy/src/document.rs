@@ -1,5 +1,7 @@
 //! The grants file as a whole: TOML in, rules that are well formed out.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     grants::Grants,
     limits, link, namespace, nat, process, route,
     rule::Rule,
-    text::{Digest, Number, Tables, Text},
+    text::{Digest, Number, Table, Tables, Text},
 };
 
 /// The largest file, in bytes.
@@ -34,7 +36,7 @@ struct Document {
     forward: Tables<nat::ForwardTable>,
     #[serde(default)]
     exec: Tables<process::Table>,
-    limits: Option<limits::Table>,
+    limits: Option<Table<limits::Table>>,
 }
 
 /// Reads a file.
@@ -58,7 +60,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Grants, GrantsError> {
         masquerades: place.rules(document.masquerade)?,
         forwards: place.rules(document.forward)?,
         execs: place.rules(document.exec)?,
-        limits: document.limits.map(Into::into).unwrap_or_default(),
+        limits: document.limits.map(|table| table.0.into()).unwrap_or_default(),
     })
 }
 
@@ -69,11 +71,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn rules<T, Table>(&self, tables: Tables<Table>) -> Result<Vec<Rule<T>>, GrantsError>
+    fn rules<T, Raw>(&self, tables: Tables<Raw>) -> Result<Vec<Rule<T>>, GrantsError>
     where
-        Rule<T>: TryFrom<Table, Error = String>,
+        Rule<T>: TryFrom<Raw, Error = String>,
     {
-        let rule = |(span, table): (std::ops::Range<usize>, Table)| {
+        let rule = |(span, table): (Range<usize>, Raw)| {
             let line = self.lines.partition_point(|start| *start <= span.start);
             match Rule::try_from(table) {
                 Ok(rule) => Ok(Rule { line: u32::try_from(line).unwrap_or(0), ..rule }),

@@ -84,15 +84,11 @@ impl Grants {
         self.file.as_deref()
     }
 
-    /// These and others: what either denies is denied, what either allows is allowed, and of each
-    /// limit the greater one. File and script stay these grants' own.
+    /// These, with the tables of others as if they stood at the end of the same file, and of each limit
+    /// the greater one. File and script stay these grants' own.
     pub fn and(mut self, other: Grants) -> Grants {
         let unplaced = other.file != self.file;
-        // Without an allowing table all namespaces are allowed, and another's list must not narrow that.
-        let narrowed = |rules: &[Rule<NamespaceRule>]| rules.iter().any(|rule| !rule.deny);
-        let keep = narrowed(&self.namespaces) && narrowed(&other.namespaces);
         self.namespaces.extend(moved(other.namespaces, unplaced));
-        self.namespaces.retain(|rule| rule.deny || keep);
         self.links.extend(moved(other.links, unplaced));
         self.addresses.extend(moved(other.addresses, unplaced));
         self.routes.extend(moved(other.routes, unplaced));

@@ -82,7 +82,7 @@ impl Key {
 
 /// `[limits]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "one table, under [limits]")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Table {
     wall_ms: Option<Number<{ Key::WallMs.max() }>>,
     memory_mib: Option<Number<{ Key::MemoryMib.max() }>>,

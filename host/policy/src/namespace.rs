@@ -18,7 +18,7 @@ pub(crate) struct NamespaceRule {
 
 /// `[[namespace]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Table {
     kinds: Vec<Text<Kind>>,
     #[serde(default)]

@@ -22,7 +22,7 @@ pub(crate) struct MasqueradeRule {
 
 /// `[[masquerade]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct MasqueradeTable {
     source: Text<Network>,
     out: Text<NamePattern>,
@@ -79,7 +79,7 @@ pub(crate) struct ForwardRule {
 
 /// `[[forward]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ForwardTable {
     protocol: ProtocolName,
     host_address: Option<Text<HostAddress>>,

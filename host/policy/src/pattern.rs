@@ -67,8 +67,8 @@ pub(crate) struct ProgramPattern {
 }
 
 impl ProgramPattern {
-    /// The longest path, in bytes (`PATH_MAX` less the NUL).
-    const MAX: usize = 4095;
+    /// The longest path, in bytes: `PATH_MAX` less the NUL, and the `./` that [`plain`] may add.
+    const MAX: usize = 4097;
 
     /// Every program.
     pub fn any() -> Self {
@@ -86,7 +86,8 @@ impl ProgramPattern {
         if !self.open {
             return program == self.stem;
         }
-        program.starts_with(&self.stem) && (self.stem.is_empty() || !climbs(&program))
+        let below = program.starts_with(&self.stem) && program != self.stem;
+        self.stem.is_empty() || (below && !climbs(&program))
     }
 
     /// Whether it might be this program or lie in this directory, as far as a path can tell: one with
@@ -105,10 +106,11 @@ impl ProgramPattern {
 
     /// Whether every program that matches `other` matches this.
     pub fn covers(&self, other: &Self) -> bool {
-        if !self.open {
-            return self == other;
+        match (self.open, other.open) {
+            (true, true) => other.stem.starts_with(&self.stem),
+            (true, false) => self.matches(&other.stem),
+            (false, _) => self == other,
         }
-        other.stem.starts_with(&self.stem) && (self.stem.is_empty() || other.open || !climbs(&other.stem))
     }
 
     /// Whether a `..` makes it unclear where it leads.
@@ -129,7 +131,7 @@ impl Written for ProgramPattern {
     fn read(text: &str) -> Result<Self, String> {
         let (stem, open) = unescape(text)?;
         if text.is_empty() || stem.len() > Self::MAX || stem.contains('\0') {
-            return Err("a program's path has 1 to 4095 bytes and no NUL".to_string());
+            return Err("a program's path has at least one byte, at most 4095, and no NUL".to_string());
         }
         if !open {
             return Ok(ProgramPattern::literal(&stem));

@@ -17,7 +17,7 @@ pub(crate) struct ExecRule {
 
 /// `[[exec]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Table {
     path: Text<ProgramPattern>,
     #[serde(default)]

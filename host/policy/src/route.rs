@@ -21,7 +21,7 @@ pub(crate) struct RouteRule {
 
 /// `[[route]]`
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Table {
     side: SideName,
     to: Text<Network>,

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, net::IpAddr, ops::Range};
 use nshost_plan::{Cidr, PortRange, Protocol, Side};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, SeqAccess, Unexpected, Visitor},
+    de::{Error, MapAccess, SeqAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 use toml::Spanned;
 
@@ -92,10 +92,33 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TablesVisitor<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tables<T>, A::Error> {
         let mut tables = Vec::new();
-        while let Some(table) = list.next_element::<Spanned<T>>()? {
-            tables.push((table.span(), table.into_inner()));
+        while let Some(table) = list.next_element::<Spanned<Table<T>>>()? {
+            tables.push((table.span(), table.into_inner().0));
         }
         Ok(Tables(tables))
+    }
+}
+
+/// A table with keys. What is derived for a struct would also take its values in a row, without keys.
+pub(crate) struct Table<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(TableVisitor(PhantomData))
+    }
+}
+
+struct TableVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for TableVisitor<T> {
+    type Value = Table<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table with keys")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Table<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Table)
     }
 }
 

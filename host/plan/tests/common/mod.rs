@@ -117,17 +117,18 @@ pub fn step() -> impl Strategy<Value = Step> {
         4 => (interface(), cidr()).prop_map(|(interface, cidr)| Step::Address(Address { interface, cidr })),
         2 => (interface(), network(), proptest::option::of(ip()))
             .prop_map(|(interface, to, via)| Step::Route(Route { interface, to, via })),
-        1 => (ip(), link_name()).prop_map(|(source, out)| Step::Masquerade(Masquerade { source, out })),
+        2 => (ip(), link_name()).prop_map(|(source, out)| Step::Masquerade(Masquerade { source, out })),
         2 => forward().prop_map(Step::Forward),
     ]
 }
 
-/// Those of random steps that fit one after the other, most of them with namespaces and private mounts
-/// to begin with. NAT is pointed at an address that the container has, or hardly any would fit.
+/// Those of random steps that fit one after the other, many of them with namespaces, private mounts
+/// and a link to begin with. NAT is pointed at an address that the container has, or hardly any would fit.
 pub fn plan() -> impl Strategy<Value = Plan> {
-    let first = (0u8..10, vec(select(Namespace::ALL.to_vec()), 0..6), any::<bool>());
+    let link = proptest::option::of((veth(), cidr()));
+    let first = (0u8..10, vec(select(Namespace::ALL.to_vec()), 0..6), any::<bool>(), link);
     let steps = vec((step(), any::<Index>()), 0..50);
-    (first, steps).prop_map(|((network, namespaces, private), steps)| {
+    (first, steps).prop_map(|((network, namespaces, private, link), steps)| {
         let mut plan = Plan::default();
         let network = (network > 0).then_some(Namespace::Network);
         for kind in namespaces.into_iter().chain(network) {
@@ -135,6 +136,11 @@ pub fn plan() -> impl Strategy<Value = Plan> {
         }
         if private {
             let _ = plan.push(Step::PrivatePropagation);
+        }
+        if let Some((veth, cidr)) = link {
+            let interface = Interface::End(LinkId(0), Side::Container);
+            let _ = plan.push(Step::Veth(veth));
+            let _ = plan.push(Step::Address(Address { interface, cidr }));
         }
         for (step, choice) in steps {
             let _ = plan.push(aimed(&plan, step, choice));

@@ -1,0 +1,245 @@
+//! The rules once more, written differently: networks as intervals of numbers, ports one by one, name
+//! patterns letter by letter, paths part by part. Slow and plain.
+
+use std::net::IpAddr;
+
+use nshost_plan::{Cidr, Facts, Forward, Interface, Plan, Side, Step};
+
+use crate::common::{File, Rule, Table, each_port};
+
+/// What the model says to a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    Allowed,
+    /// A denial touches it.
+    Forbidden,
+    /// Nothing allows it.
+    Lacking,
+    Conflict,
+    Unsupported,
+}
+
+/// Judges the step at `index`.
+pub fn judge(plan: &Plan, index: usize, file: &File, facts: &Facts) -> Says {
+    let step = &plan.steps()[index];
+    if index as u64 + 1 > u64::from(file.steps.unwrap_or(256)) {
+        return Says::Lacking;
+    }
+    let own = matches!(step, Step::Command(command) if command.arguments() == facts.command.as_slice());
+    let mine: Vec<&Table> = file.tables.iter().filter(|table| same_kind(&table.rule, step)).collect();
+    if needs_grant(step) && !own {
+        if mine.iter().any(|table| table.deny && meets(&table.rule, step, Part::Any)) {
+            return Says::Forbidden;
+        }
+        let room = |table: &Table| has_room(&table.rule, &plan.steps()[..=index]);
+        let allowed =
+            mine.iter().any(|table| !table.deny && meets(&table.rule, step, Part::All) && room(table));
+        let free = matches!(step, Step::Namespace(_)) && mine.iter().all(|table| table.deny);
+        if !allowed && !free {
+            return Says::Lacking;
+        }
+    }
+    against_facts(step, facts)
+}
+
+fn needs_grant(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Namespace(_)
+            | Step::Veth(_)
+            | Step::Address(_)
+            | Step::Route(_)
+            | Step::Masquerade(_)
+            | Step::Forward(_)
+            | Step::Command(_)
+    )
+}
+
+fn same_kind(rule: &Rule, step: &Step) -> bool {
+    matches!(
+        (rule, step),
+        (Rule::Namespace { .. }, Step::Namespace(_))
+            | (Rule::Link { .. }, Step::Veth(_))
+            | (Rule::Address { .. }, Step::Address(_))
+            | (Rule::Route { .. }, Step::Route(_))
+            | (Rule::Masquerade { .. }, Step::Masquerade(_))
+            | (Rule::Forward { .. }, Step::Forward(_))
+            | (Rule::Exec { .. }, Step::Command(_))
+    )
+}
+
+/// Whether all of a step has to be in a rule, or any of it.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    All,
+    Any,
+}
+
+fn meets(rule: &Rule, step: &Step, part: Part) -> bool {
+    match (rule, step) {
+        (Rule::Namespace { kinds }, Step::Namespace(kind)) => kinds.contains(&kind.to_string()),
+        (Rule::Link { host, container, .. }, Step::Veth(veth)) => {
+            let container = container.as_deref().unwrap_or("*");
+            glob(host, veth.host.as_str()) && glob(container, veth.container.as_str())
+        }
+        (Rule::Address { range, side }, Step::Address(address)) => {
+            side.is_none_or(|side| side == side_of(address.interface)) && within(address.cidr, *range, part)
+        }
+        (Rule::Route { side, to }, Step::Route(route)) => {
+            *side == side_of(route.interface) && within(route.to, *to, part)
+        }
+        (Rule::Masquerade { source, out }, Step::Masquerade(masquerade)) => {
+            within(Cidr::host(masquerade.source), *source, Part::All) && glob(out, masquerade.out.as_str())
+        }
+        (Rule::Forward { protocol, host, ports }, Step::Forward(forward)) => {
+            let all_or_any = |mut inside: Box<dyn Iterator<Item = bool>>| match part {
+                Part::All => inside.all(|yes| yes),
+                Part::Any => inside.any(|yes| yes),
+            };
+            let (first, last) = *ports;
+            let ports =
+                all_or_any(Box::new(each_port(forward.ports).map(move |port| first <= port && port <= last)));
+            *protocol == forward.protocol.name() && ports && host_meets(host.as_deref(), forward, part)
+        }
+        (Rule::Exec { path }, Step::Command(command)) => program_meets(path, command.program(), part),
+        _ => false,
+    }
+}
+
+fn side_of(interface: Interface) -> &'static str {
+    match interface {
+        Interface::End(_, Side::Host) => "host",
+        _ => "container",
+    }
+}
+
+/// A rule for one address has only a part of what reaches all addresses of its family.
+fn host_meets(rule: Option<&str>, forward: &Forward, part: Part) -> bool {
+    let Some(rule) = rule.filter(|rule| *rule != "*") else { return true };
+    let rule: IpAddr = rule.parse().unwrap();
+    match forward.host_address {
+        Some(address) => address == rule,
+        None => part == Part::Any && rule.is_ipv6() == forward.to.is_ipv6(),
+    }
+}
+
+fn has_room(rule: &Rule, steps: &[Step]) -> bool {
+    let Rule::Link { max: Some(max), .. } = rule else { return true };
+    let mine = steps.iter().filter(|step| matches!(step, Step::Veth(_)) && meets(rule, step, Part::All));
+    mine.count() <= *max as usize
+}
+
+/// Letter by letter: the next letters are equal, or the pattern has come to its star.
+fn glob(pattern: &str, name: &str) -> bool {
+    let mut name = name.chars();
+    for letter in pattern.chars() {
+        if letter == '*' {
+            return true;
+        }
+        if name.next() != Some(letter) {
+            return false;
+        }
+    }
+    name.next().is_none()
+}
+
+/// First and last address, as numbers.
+fn interval(cidr: Cidr) -> (bool, u128, u128) {
+    let (number, bits) = match cidr.address() {
+        IpAddr::V4(v4) => (v4.octets().iter().fold(0, |sum, octet| sum * 256 + u128::from(*octet)), 32),
+        IpAddr::V6(v6) => (v6.octets().iter().fold(0, |sum, octet| sum * 256 + u128::from(*octet)), 128),
+    };
+    let size = 2u128.checked_pow(bits - u32::from(cidr.prefix())).unwrap_or(u128::MAX);
+    let first = if size == u128::MAX { 0 } else { number - number % size };
+    (bits == 32, first, first.saturating_add(size - 1))
+}
+
+fn within(asked: Cidr, range: Cidr, part: Part) -> bool {
+    let ((family, a, z), (range_family, from, to)) = (interval(asked), interval(range));
+    family == range_family
+        && match part {
+            Part::All => from <= a && z <= to,
+            Part::Any => a.max(from) <= z.min(to),
+        }
+}
+
+/// A path's parts; `None` at the front stands for where it begins: the root, a directory that nobody
+/// knows (`.`), or `PATH`.
+fn parts(path: &str) -> (char, Vec<&str>) {
+    let from = match path {
+        path if path.starts_with('/') => '/',
+        path if path.contains('/') => '.',
+        _ => 'P',
+    };
+    (from, path.split('/').filter(|part| !["", "."].contains(part) || from == 'P').collect())
+}
+
+fn program_meets(pattern: &str, program: &str, part: Part) -> bool {
+    let (from, asked) = parts(program);
+    let climbs = asked.contains(&"..");
+    let unescaped = pattern.replace("\\*", "\u{1}").replace("\\\\", "\\");
+    let directory = unescaped.strip_suffix('*').map(|stem| stem.replace('\u{1}', "*"));
+    let literal = unescaped.replace('\u{1}', "*");
+    match (directory, part) {
+        (None, Part::All) => parts(&literal) == (from, asked),
+        (Some(stem), Part::All) if stem.is_empty() => true,
+        (Some(stem), Part::All) => {
+            !climbs && from == '/' && asked.starts_with(&parts(&stem).1) && asked != parts(&stem).1
+        }
+        // What could lead anywhere could lead there.
+        (_, Part::Any) if climbs => true,
+        (None, Part::Any) => {
+            let (rule_from, rule) = parts(&literal);
+            if from == '/' && rule_from == '/' { asked == rule } else { asked.last() == rule.last() }
+        }
+        (Some(stem), Part::Any) => {
+            from != '/' || stem.is_empty() || program_meets(pattern, program, Part::All)
+        }
+    }
+}
+
+fn against_facts(step: &Step, facts: &Facts) -> Says {
+    let known = || {
+        let own = facts.addresses.iter().map(|fact| fact.cidr);
+        own.chain(facts.routes.iter().copied()).chain(facts.taken.networks.iter().copied())
+    };
+    let conflict = match step {
+        Step::Veth(veth) => {
+            facts.links.iter().any(|link| link.name == veth.host.as_str())
+                || facts.taken.links.contains(&veth.host)
+        }
+        Step::Address(address) if side_of(address.interface) == "host" => {
+            known().any(|other| within(address.cidr, other, Part::Any))
+        }
+        Step::Route(route) if side_of(route.interface) == "host" => {
+            let v4 = route.to.address().is_ipv4();
+            (interval(route.to) == interval("0.0.0.0/0".parse().unwrap())
+                && !facts.default_routes.is_empty()
+                && v4)
+                || known().any(|other| within(route.to, other, Part::All))
+        }
+        Step::Masquerade(masquerade) => !facts.links.iter().any(|link| link.name == masquerade.out.as_str()),
+        Step::Forward(forward) => {
+            let stranger = forward.host_address.is_some_and(|host| {
+                !host.is_loopback() && !facts.addresses.iter().any(|fact| fact.cidr.address() == host)
+            });
+            stranger || facts.taken.forwards.iter().any(|other| same_packet(forward, other))
+        }
+        _ => false,
+    };
+    let old = facts.kernel.starts_with("4.") || facts.kernel.starts_with("5.5");
+    match (conflict, step) {
+        (true, _) => Says::Conflict,
+        (false, Step::Namespace(nshost_plan::Namespace::Time)) if old => Says::Unsupported,
+        _ => Says::Allowed,
+    }
+}
+
+fn same_packet(one: &Forward, two: &Forward) -> bool {
+    let ports = each_port(one.ports).any(|port| each_port(two.ports).any(|other| port == other));
+    let address = match (one.host_address, two.host_address) {
+        (Some(a), Some(b)) => a == b,
+        (a, b) => a.unwrap_or(one.to).is_ipv4() == b.unwrap_or(two.to).is_ipv4(),
+    };
+    one.protocol == two.protocol && ports && address
+}

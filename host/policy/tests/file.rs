@@ -1,0 +1,277 @@
+//! Grants files: where they are wrong, what comes back, and what hostile ones can do.
+
+mod common;
+
+use std::time::Instant;
+
+use nshost_plan::{Limits, codec};
+use nshost_policy::Grants;
+use proptest::{collection::vec, prelude::*, sample::select};
+
+/// Text after `schema = 1`, from line 2 on, and how the message begins and goes on.
+const WRONG: &[(&str, &str)] = &[
+    ("foo = 1", "2:1: unknown field `foo`, expected one of `schema`, `script`, `namespace`, `link`"),
+    ("[[link]]\nkind = 'bridge'\nhost-name = 'a'", "3:8: unknown variant `bridge`, expected `veth`"),
+    ("[[link]]\nkind = 'veth'", "2:1: missing field `host-name`"),
+    ("[[link]]\nkind = 'veth'\nhost-name = 've*th'", "4:13: \"ve*th\" cannot be an interface's name"),
+    ("[[link]]\nkind = 'veth'\nhost-name = ''", "4:13: \"\" cannot be an interface's name"),
+    ("[[link]]\nkind = 'veth'\nhost-name = 'lo'", "4:13: \"lo\" is a name that no link"),
+    ("[[link]]\nkind = 'veth'\nhost-name = '1234567890123456*'", "4:13: \"1234567890123456*\" cannot"),
+    (
+        "[[link]]\nkind = 'veth'\nhost-name = 'a'\nmax = 0",
+        "5:7: invalid value: integer `0`, expected a whole number from 1 to 64",
+    ),
+    (
+        "[[link]]\nkind = 'veth'\nhost-name = 'a'\nmax = 1\ndeny = true",
+        "2:1: max says nothing where deny = true",
+    ),
+    (
+        "[[link]]\nkind = 'veth'\nhostname = 'a'",
+        "4:1: unknown field `hostname`, expected one of `kind`, `host-name`",
+    ),
+    (
+        "[link]\nkind = 'veth'\nhost-name = 'a'",
+        "2:1: invalid type: map, expected tables, each under its name in two brackets",
+    ),
+    (
+        "\n\n[[address]]\nrange = '10.0.0.1/24'",
+        "5:9: 10.0.0.1/24 is an address in a network; write 10.0.0.0/24",
+    ),
+    ("[[address]]\nrange = '10.0.0.0/33'", "3:9: \"10.0.0.0/33\" is not a network like"),
+    ("[[address]]\nrange = '10.0.0.0'", "3:9: \"10.0.0.0\" is not a network like"),
+    ("[[address]]\nrange = 10", "3:9: invalid type: integer `10`, expected a string: a network like"),
+    (
+        "[[address]]\nrange = '10.0.0.0/8'\nside = 'outside'",
+        "4:8: unknown variant `outside`, expected `host` or `container`",
+    ),
+    ("[[route]]\nto = '0.0.0.0/0'", "2:1: missing field `side`"),
+    ("[[namespace]]\nkinds = ['user', 'pdi']", "3:18: \"pdi\" is no kind of namespace; write user, pid"),
+    ("[[namespace]]\nkinds = []", "2:1: kinds names no namespace"),
+    ("[[forward]]\nprotocol = 'tcp'\nports = '0'", "4:9: \"0\" is not a port or first-last"),
+    ("[[forward]]\nprotocol = 'tcp'\nports = '9-8'", "4:9: \"9-8\" is not a port or first-last"),
+    (
+        "[[forward]]\nprotocol = 'tcp'\nports = 80",
+        "4:9: invalid type: integer `80`, expected a string: a port",
+    ),
+    ("[[forward]]\nprotocol = 'sctp'\nports = '80'", "3:12: unknown variant `sctp`, expected `tcp` or `udp`"),
+    (
+        "[[forward]]\nprotocol = 'tcp'\nports = '80'\nhost-address = 'x'",
+        "5:16: \"x\" is not an IP address, or * for any",
+    ),
+    ("[[masquerade]]\nsource = '10.0.0.0/8'", "2:1: missing field `out`"),
+    ("[[exec]]\npath = '/bin/ba*'", "3:8: before a * stands nothing, or an absolute directory"),
+    ("[[exec]]\npath = 'bin/*'", "3:8: before a * stands nothing, or an absolute directory"),
+    ("[[exec]]\npath = '/a/../*'", "3:8: before a * stands nothing, or an absolute directory"),
+    ("[[exec]]\npath = '*x'", "3:8: a * stands at the end"),
+    ("[[exec]]\npath = '\\x'", "3:8: after a \\ comes * or \\"),
+    ("[[exec]]\npath = ''", "3:8: a program's path has"),
+    ("[[exec]]\npath = '/a/../b'\ndeny = true", "2:1: a path that is denied has no .."),
+    ("[[exec]]\npath = 'a'\ndeny = 1", "4:8: invalid type: integer `1`, expected a boolean"),
+    ("exec = [['/bin/sh', false]]", "2:9: invalid type: sequence, expected a table with keys"),
+    ("limits = [1]", "2:10: invalid type: sequence, expected a table with keys"),
+    ("exec = [1]", "2:9: invalid type: integer `1`, expected a table with keys"),
+    (
+        "[limits]\nwall-ms = 60001",
+        "3:11: invalid value: integer `60001`, expected a whole number from 1 to 60000",
+    ),
+    ("[limits]\nsteps = -1", "3:9: invalid value: integer `-1`, expected a whole number from 1 to 4096"),
+    (
+        "[limits]\nsteps = 1.0",
+        "3:9: invalid type: floating point `1.0`, expected a whole number from 1 to 4096",
+    ),
+    ("[[limits]]\nsteps = 1", "2:1: invalid type: sequence, expected a table with keys"),
+    ("[limits]\nsteps = 1\n[limits]\nlog-kib = 1", "4:2: duplicate key"),
+    ("script = 'sha256:12'", "2:10: a script is named by sha256: and 64 hexadecimal digits"),
+    ("schema = 1", "2:1: duplicate key"),
+    ("[[exec]", "2:8: unclosed array table, expected `]`"),
+    ("'\u{1b}[31m' = 1", "2:"),
+    ("\"\\u001B[31m\\u202E\" = 1", "2:1: unknown field `\\u{1b}[31m\\u{202e}`"),
+];
+
+#[test]
+fn a_wrong_file_is_refused_where_it_is_wrong() {
+    for (text, expected) in WRONG {
+        let text = format!("schema = 1\n{text}\n");
+        let error = Grants::parse(&text, "grants.toml").expect_err(&text).to_string();
+        assert!(error.starts_with(&format!("grants.toml:{expected}")), "{text}\n{error}\n{expected}");
+        assert!(!error.contains(['\n', '\u{1b}', '\u{202e}']) && error.chars().count() < 700, "{error}");
+    }
+    let error = |text: &str| Grants::parse(text, "g").unwrap_err().to_string();
+    assert_eq!(error(""), "g:1:1: the version is missing: begin with schema = 1");
+    assert_eq!(error("schema = 2"), "g:1:10: invalid value: integer `2`, expected 1");
+    assert_eq!(error("schema = 1\r\n\"é\" = 1, x"), "g:2:8: unexpected key or value, expected newline, `#`");
+}
+
+#[test]
+fn a_file_with_everything_comes_back() {
+    let text = format!(
+        r#"schema = 1
+script = "sha256:{}"
+
+[[namespace]]
+kinds = ["pid", "time"]
+
+[[link]]
+kind = "veth"
+host-name = "veth*"
+container-name = "eth0"
+max = 2
+
+[[address]]
+range = "fd00::/64"
+side = "container"
+
+[[address]]
+range = "10.9.0.0/16"
+
+[[route]]
+side = "host"
+to = "0.0.0.0/0"
+deny = true
+
+[[masquerade]]
+source = "169.254.1.0/30"
+out = "eth0"
+
+[[forward]]
+protocol = "udp"
+host-address = "192.0.2.1"
+ports = "8000-8010"
+
+[[exec]]
+path = "/usr/bin/*"
+
+[limits]
+wall-ms = 1
+memory-mib = 1024
+table-elements = 2
+instances = 3
+host-calls = 4
+copied-kib = 65536
+steps = 5
+log-kib = 1024
+"#,
+        "0aF".repeat(64).get(..64).unwrap()
+    );
+    let grants = Grants::parse(&text, "all.toml").unwrap();
+    assert_eq!(grants.to_toml(), text.replace("0aF", "0af").replace("F", "f"));
+    assert_eq!(grants.file(), Some("all.toml"));
+    assert_eq!(grants.script().map(|digest| digest[..3].to_vec()), Some(vec![0x0a, 0xf0, 0xaf]));
+    let limits = grants.limits();
+    assert_eq!((limits.wall_ms, limits.memory_bytes, limits.steps), (1, 1 << 30, 5));
+    assert_eq!((limits.copied_bytes, limits.log_bytes), (Limits::MAX.copied_bytes, Limits::MAX.log_bytes));
+    assert_eq!((limits.table_elements, limits.instances, limits.host_calls), (2, 3, 4));
+}
+
+#[test]
+fn nothing_said_is_the_usual() {
+    let grants = Grants::parse("schema = 1", "g").unwrap();
+    assert_eq!(grants, Grants::none());
+    assert_eq!(grants.limits(), Limits::DEFAULT);
+    assert_eq!(Grants::open().limits(), Limits::DEFAULT);
+    assert_eq!(grants.to_toml(), "schema = 1\n");
+    assert_eq!(Grants::none().for_script([7; 32]).script(), Some([7; 32]));
+}
+
+#[test]
+fn a_hostile_file_costs_little() {
+    let start = Instant::now();
+    let fill = |unit: &str| format!("schema = 1\n{}", unit.repeat(((1 << 20) - 20) / unit.len()));
+    let nested = ["[", "{a=", "[[a]]\n[a.a]\n", "a.", "a=[", "\"", "'''", "\\", "#", "\n", "\u{feff}"];
+    for unit in nested {
+        assert!(Grants::parse(&fill(unit), "g").is_err() || ["#", "\n"].contains(&unit), "{unit:?}");
+    }
+    let tables = fill("[[exec]]\npath = 'a'\n");
+    let grants = Grants::parse(&tables, "g").unwrap();
+    assert!(
+        Grants::parse(grants.to_toml().replace("\n\n", "\n").as_str(), "g")
+            .is_ok_and(|again| again == grants)
+    );
+    assert!(Grants::parse(&format!("{tables}[[exec]]\npath = 'a*b'\n"), "g").unwrap_err().line > 10_000);
+    let error = Grants::parse(&" ".repeat((1 << 20) + 1), "g").unwrap_err();
+    assert_eq!(error.to_string(), "g:1:1: a grants file has at most 1 MiB");
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+/// Pieces of grants files, in any order.
+fn scraps() -> impl Strategy<Value = String> {
+    let scrap = select(vec![
+        "schema = 1",
+        "\n",
+        "[[link]]",
+        "[[",
+        "]]",
+        "[limits]",
+        "kind = \"veth\"",
+        "host-name",
+        " = ",
+        "\"v*\"",
+        "max = 1",
+        "deny = true",
+        "[[address]]",
+        "range = '10.0.0.0/8'",
+        "side = 'host'",
+        "[[route]]",
+        "to = '::/0'",
+        "[[exec]]",
+        "path = ",
+        "'*'",
+        "\"\\\\*\"",
+        "[[forward]]",
+        "ports = '1-2'",
+        "protocol = 'tcp'",
+        "steps = 9",
+        "'''",
+        "\"\"\"",
+        "\\",
+        "{",
+        "}",
+        ",",
+        "#",
+        "\r",
+        "\0",
+        "\u{1b}",
+        "é",
+        "1e9",
+        "0x7fffffffffffffff",
+        "inf",
+        "1979-05-27T07:32:00Z",
+        ".",
+    ]);
+    vec(scrap, 0..24).prop_map(|scraps| scraps.concat())
+}
+
+fn assert_comes_back(text: &str) {
+    if let Ok(grants) = Grants::parse(text, "g") {
+        let toml = grants.to_toml();
+        let again = Grants::parse(&toml, "other").unwrap_or_else(|error| panic!("{error}\n{toml}"));
+        assert_eq!(again, grants);
+        assert_eq!(again.to_toml(), toml);
+    }
+}
+
+proptest! {
+    #![proptest_config(common::plans::config(1000))]
+
+    #[test]
+    fn grants_come_back(file in common::file()) {
+        let grants = Grants::parse(&file.toml(), "g").unwrap();
+        prop_assert_eq!(Grants::parse(&grants.to_toml(), "other"), Ok(grants.clone()));
+        prop_assert_eq!(codec::decode::<Grants>("grants", &codec::encode(&grants)), Ok(grants.clone()));
+        prop_assert_eq!(&Grants::none().and(grants.clone()), &grants);
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(bytes in vec(any::<u8>(), 0..200), scraps in scraps()) {
+        assert_comes_back(&String::from_utf8_lossy(&bytes));
+        assert_comes_back(&scraps);
+        assert_comes_back(&format!("schema = 1\n{scraps}"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_or_refused(file in common::file(), at in any::<prop::sample::Index>(), scrap in scraps()) {
+        let mut text = file.toml();
+        text.insert_str(at.index(text.len()), &scrap);
+        assert_comes_back(&text);
+    }
+}

@@ -1,0 +1,219 @@
+//! Random plans, grants and facts against the model.
+
+mod common;
+#[path = "common/model.rs"]
+mod model;
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use common::{File, plans};
+use model::{Says, judge};
+use nshost_plan::{Facts, Plan, Step};
+use nshost_policy::{Checked, Grants, RefusalKind, check, check_step, lacking, suggest};
+use proptest::prelude::*;
+
+fn grants(file: &File) -> Grants {
+    Grants::parse(&file.toml(), "grants.toml").unwrap_or_else(|error| panic!("{error}\n{}", file.toml()))
+}
+
+/// What the check says of each step, in the model's words.
+fn answers(checked: &Checked) -> Vec<Says> {
+    let refusals = match &checked.outcome {
+        Ok(_) => &[][..],
+        Err(refused) => &refused.refusals[..],
+    };
+    let mut says = vec![Says::Allowed; checked.verdicts.len()];
+    for refusal in refusals {
+        says[refusal.step] = match refusal.kind {
+            RefusalKind::Denied if refusal.hint.starts_with("# ") => Says::Forbidden,
+            RefusalKind::Denied => Says::Lacking,
+            RefusalKind::Conflict => Says::Conflict,
+            RefusalKind::Unsupported => Says::Unsupported,
+        };
+    }
+    says
+}
+
+fn denied(plan: &Plan, grants: &Grants, facts: &Facts) -> Vec<usize> {
+    match check(plan.clone(), grants, facts).outcome {
+        Ok(_) => Vec::new(),
+        Err(refused) => {
+            let denied = refused.refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied);
+            denied.map(|refusal| refusal.step).collect()
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(plans::config(2000))]
+
+    fn the_check_says_what_the_model_says(plan in plans::plan(), file in common::file(), facts in common::facts()) {
+        let grants = grants(&file);
+        let checked = check(plan.clone(), &grants, &facts);
+        let expected: Vec<Says> = (0..plan.steps().len()).map(|index| judge(&plan, index, &file, &facts)).collect();
+        // The step budget's hint is a comment too where there is a [limits] table.
+        let over = file.steps.map_or(plan.steps().len(), |steps| steps as usize);
+        for (index, (said, expected)) in answers(&checked).into_iter().zip(&expected).enumerate() {
+            let said = if index >= over && said == Says::Forbidden { Says::Lacking } else { said };
+            prop_assert_eq!(said, *expected, "step {} of\n{}\nunder\n{}", index, nshost_plan::show::plan(&plan), file.toml());
+            note(&plan.steps()[index], said);
+        }
+        for (index, verdict) in checked.verdicts.iter().enumerate() {
+            prop_assert_eq!(verdict.step, index);
+            prop_assert_eq!(verdict.allowed, expected[index] == Says::Allowed);
+        }
+        // No step outside its grants ever becomes a permit, and what is permitted is what was asked for.
+        match checked.outcome {
+            Ok(permit) => {
+                prop_assert!(expected.iter().all(|says| *says == Says::Allowed));
+                *SEEN.lock().unwrap().entry(("plan", "permitted")).or_default() += u32::from(plan.links().next().is_some());
+                prop_assert_eq!(permit.plan(), &plan);
+                prop_assert_eq!(permit.into_plan(), plan);
+            }
+            Err(refused) => {
+                prop_assert!(expected.iter().any(|says| *says != Says::Allowed));
+                prop_assert_eq!(refused.plan, plan);
+            }
+        }
+    }
+}
+
+/// How often each kind of step met each answer: a random test that never comes to a case proves nothing
+/// of it.
+static SEEN: Mutex<BTreeMap<(&str, &str), u32>> = Mutex::new(BTreeMap::new());
+
+fn note(step: &Step, says: Says) {
+    let says = match says {
+        Says::Allowed => "allowed",
+        Says::Forbidden => "forbidden",
+        Says::Lacking => "lacking",
+        Says::Conflict => "conflict",
+        Says::Unsupported => "unsupported",
+    };
+    *SEEN.lock().unwrap().entry((nshost_plan::show::noun(step), says)).or_default() += 1;
+}
+
+#[test]
+fn the_check_says_what_the_model_says_in_every_case() {
+    the_check_says_what_the_model_says();
+    let seen = SEEN.lock().unwrap();
+    for noun in ["link", "address", "route", "masquerade", "forward", "command", "namespace"] {
+        for says in ["allowed", "forbidden", "lacking", "conflict"] {
+            let never = says == "conflict" && ["command", "namespace"].contains(&noun);
+            assert!(never || seen.contains_key(&(noun, says)), "{noun} {says}: {seen:#?}");
+        }
+    }
+    assert!(seen.contains_key(&("namespace", "unsupported")) && seen.contains_key(&("plan", "permitted")));
+}
+
+proptest! {
+    #![proptest_config(plans::config(400))]
+
+    #[test]
+    fn check_is_a_fold_of_check_step(plan in plans::plan(), file in common::file(), facts in common::facts()) {
+        let grants = grants(&file);
+        let checked = check(plan.clone(), &grants, &facts);
+        let refusals = checked.outcome.map_or_else(|refused| refused.refusals, |_| Vec::new());
+        let mut so_far = Plan::default();
+        for (step, verdict) in plan.steps().iter().zip(checked.verdicts) {
+            let refusal = refusals.iter().find(|refusal| refusal.step == verdict.step);
+            let expected = refusal.map_or(Ok(verdict), |refusal| Err(refusal.clone()));
+            prop_assert_eq!(check_step(&so_far, step, &grants, &facts), expected);
+            so_far.push(step.clone()).unwrap();
+        }
+    }
+
+    #[test]
+    fn another_table_moves_one_way_only(
+        plan in plans::plan(), file in common::file(), more in common::table(), facts in common::facts(),
+    ) {
+        // The first list of namespaces that are allowed takes the others away.
+        let first_list = |table: &common::Table| matches!(table.rule, common::Rule::Namespace { .. }) && !table.deny;
+        prop_assume!(!first_list(&more) || file.tables.iter().any(first_list));
+        let before = denied(&plan, &grants(&file), &facts);
+        let after = denied(&plan, &grants(&file.with(&more)), &facts);
+        if more.deny {
+            prop_assert!(before.iter().all(|step| after.contains(step)), "a denial allowed something");
+        } else {
+            prop_assert!(after.iter().all(|step| before.contains(step)), "a grant refused something");
+        }
+    }
+
+    #[test]
+    fn the_order_of_tables_says_nothing(
+        plan in plans::plan(), file in common::file(), by in 0usize..16, facts in common::facts(),
+    ) {
+        let rotated = grants(&file.rotated(by));
+        prop_assert_eq!(denied(&plan, &grants(&file), &facts), denied(&plan, &rotated, &facts));
+    }
+
+    #[test]
+    fn a_denial_of_everything_beats_every_grant(plan in plans::plan(), facts in common::facts()) {
+        let open = Grants::open();
+        let denials = open.to_toml().split("\n\n").map(|table| match table.trim() {
+            "schema = 1" => "schema = 1\n".to_string(),
+            table => format!("{table}\ndeny = true\n\n"),
+        }).collect::<String>();
+        let both = open.and(Grants::parse(&denials, "").unwrap());
+        let refused = denied(&plan, &both, &facts);
+        for (index, step) in plan.steps().iter().enumerate() {
+            let outward = matches!(step, Step::Veth(_) | Step::Address(_) | Step::Route(_) | Step::Masquerade(_) | Step::Forward(_));
+            prop_assert!(!outward || refused.contains(&index));
+        }
+    }
+
+    #[test]
+    fn open_grants_deny_nothing(plan in plans::plan(), facts in common::facts()) {
+        prop_assert_eq!(denied(&plan, &Grants::open(), &facts), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn a_hint_allows_its_step(plan in plans::plan(), file in common::file(), facts in common::facts()) {
+        let before = grants(&file);
+        let Err(refused) = check(plan.clone(), &before, &facts).outcome else { return Ok(()) };
+        for refusal in refused.refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied) {
+            let appended = format!("{}\n{}\n", file.toml(), refusal.hint);
+            let still = denied(&plan, &Grants::parse(&appended, "grants.toml").unwrap(), &facts);
+            let comment = refusal.hint.lines().all(|line| line.starts_with('#'));
+            prop_assert_eq!(still.contains(&refusal.step), comment);
+            if !comment {
+                let alone = Grants::parse(&format!("schema = 1\n{}", refusal.hint), "new.toml").unwrap();
+                prop_assert!(!denied(&plan, &alone, &facts).contains(&refusal.step));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_lacking_allows_all_that_no_denial_touches(
+        plan in plans::plan(), file in common::file(), facts in common::facts(),
+    ) {
+        let mut file = file;
+        let budget = file.steps.take();
+        let before = grants(&file);
+        let more = lacking(&plan, &before, &facts);
+        let expected: Vec<usize> = (0..plan.steps().len())
+            .filter(|index| judge(&plan, *index, &file, &facts) == Says::Forbidden)
+            .collect();
+        let appended = Grants::parse(&format!("{}{}", file.toml(), more.tables()), "grants.toml").unwrap();
+        prop_assert_eq!(denied(&plan, &appended, &facts), expected.clone());
+        prop_assert_eq!(denied(&plan, &before.and(more), &facts), expected.clone());
+        // With a budget in the file, the greater one of both counts.
+        let tight = grants(&File { steps: budget, ..file });
+        let more = lacking(&plan, &tight, &facts);
+        prop_assert_eq!(denied(&plan, &tight.and(more), &facts), expected);
+    }
+
+    #[test]
+    fn suggestions_are_enough_and_nothing_in_them_is_too_much(plan in plans::plan(), facts in common::facts()) {
+        let suggested = suggest(&plan, &facts);
+        prop_assert_eq!(denied(&plan, &suggested, &facts), Vec::<usize>::new());
+        let text = suggested.to_toml();
+        prop_assert_eq!(&suggest(&plan, &facts).to_toml(), &text);
+        let parts: Vec<&str> = text.split("\n\n").collect();
+        for leave_out in 1..parts.len() {
+            let kept: Vec<&str> = parts.iter().enumerate().filter(|(index, _)| *index != leave_out).map(|(_, part)| *part).collect();
+            let fewer = Grants::parse(&kept.join("\n\n"), "fewer.toml").unwrap();
+            prop_assert!(!denied(&plan, &fewer, &facts).is_empty(), "not needed:\n{}\nof\n{text}", parts[leave_out], text = text);
+        }
+    }
+}
