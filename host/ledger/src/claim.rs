@@ -1,6 +1,6 @@
 //! The first mark of a launch: an instance number and an id.
 
-use std::{fmt::Write, os::fd::OwnedFd, path::PathBuf, rc::Rc};
+use std::{os::fd::OwnedFd, path::PathBuf, rc::Rc};
 
 use nix::errno::Errno;
 
@@ -39,9 +39,11 @@ pub struct Claim {
 impl Claim {
     /// Takes the lowest number that no entry has, whatever its state.
     pub(crate) fn take(store: &Rc<Store>) -> Result<Claim, Error> {
-        let id = new_id()?;
+        let mut id = [0; 16];
+        random(&mut id)?;
         let _claims = Held::claims(store)?;
-        let name = EntryName { instance: lowest_free(&store.list()?.entries)?, id };
+        let instance = lowest_free(&store.list()?.entries)?;
+        let name = EntryName { instance, id: u128::from_ne_bytes(id) };
         let file = store.create(&name)?;
         let owned = Owned { store: store.clone(), name, file, kept: false };
         // Nobody else can have the lock: whoever looks does not take it.
@@ -58,8 +60,8 @@ impl Claim {
     }
 
     /// The container's id: 32 hexadecimal digits, chosen at random.
-    pub fn id(&self) -> &str {
-        &self.owned.name.id
+    pub fn id(&self) -> String {
+        self.owned.name.id()
     }
 }
 
@@ -76,15 +78,6 @@ fn lowest_free(entries: &[EntryName]) -> Result<u16, Error> {
         return Err(Error::Full { instances: usize::from(EntryName::MAX_INSTANCE) + 1 });
     }
     Ok(free)
-}
-
-fn new_id() -> Result<String, Error> {
-    let mut bytes = [0; EntryName::ID_BYTES];
-    random(&mut bytes)?;
-    Ok(bytes.iter().fold(String::new(), |mut id, byte| {
-        let _ = write!(id, "{byte:02x}");
-        id
-    }))
 }
 
 /// Hardware addresses at random: locally administered, unicast (IEEE 802, the two lowest bits of the

@@ -84,7 +84,7 @@ pub(crate) fn parse(name: &EntryName, bytes: &[u8]) -> Content {
         Ok(None) => return Content::Claim,
         Err(reason) => return Content::Foreign(reason),
     };
-    if record.id != name.id || record.instance != name.instance {
+    if record.id != name.id() || record.instance != name.instance {
         return Content::Foreign("it speaks of another container".into());
     }
     if record.macs.len() != record.plan.links().count() {
@@ -108,11 +108,14 @@ pub(crate) fn parse(name: &EntryName, bytes: &[u8]) -> Content {
 
 /// The next value; none at the end, and where writing was interrupted.
 fn take<T: DeserializeOwned>(rest: &mut &[u8]) -> Result<Option<T>, String> {
-    let frame = match codec::read_frame(&mut *rest) {
-        Ok(frame) => frame,
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error.to_string()),
-    };
+    // As `codec::write_frame` wrote it, but read where it lies: a look decodes every entry of the host.
+    let Some((length, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > codec::MAX_FRAME {
+        return Err("a frame announces more than 4 MiB".into());
+    }
+    let Some((frame, after)) = after.split_at_checked(length) else { return Ok(None) };
+    *rest = after;
     let (sum, body) = frame.split_first_chunk::<8>().ok_or("a frame is too short")?;
     if u64::from_le_bytes(*sum) != checksum(body) {
         return Err("a checksum is wrong".into());
@@ -173,4 +176,80 @@ fn undo_append(file: &OwnedFd, end: u64, errno: Errno) -> Result<(), Errno> {
     // Should this fail too, what is left is an interrupted write to every reader, or damage.
     let _ = ftruncate(file, end as i64);
     Err(errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use nshost_plan::Plan;
+
+    use super::*;
+    use crate::NetworkNamespaceId;
+
+    fn example() -> (EntryName, Record, Vec<u8>) {
+        let name = EntryName { instance: 7, id: 0x0123456789abcdef0123456789abcdef };
+        let record = Record {
+            id: name.id(),
+            name: Some("web".parse().unwrap()),
+            instance: name.instance,
+            boot: "boot".into(),
+            host: NetworkNamespaceId { device: 4, inode: 4026531840 },
+            host_is_private: false,
+            plan: Plan::default(),
+            macs: Vec::new(),
+            forwarding: Vec::new(),
+            process: None,
+        };
+        let bytes = with_record(&record).unwrap();
+        (name, record, bytes)
+    }
+
+    #[test]
+    fn a_write_cut_short_does_not_count() {
+        let (name, record, mut bytes) = example();
+        let after_record = bytes.len();
+        bytes.extend(note(&Note::Started(ProcessId { pid: 5, start: 6 })).unwrap());
+        let after_start = bytes.len();
+        bytes.extend(note(&Note::Gone).unwrap());
+        for length in 0..=bytes.len() {
+            match parse(&name, &bytes[..length]) {
+                Content::Claim => assert!(length < after_record),
+                Content::Full { record: read, gone, damage: None } => {
+                    assert!(length >= after_record);
+                    assert_eq!(read.process.is_some(), length >= after_start);
+                    assert_eq!(gone, length == bytes.len());
+                    assert_eq!(Record { process: None, ..*read }, record);
+                }
+                other => panic!("{length}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_byte_is_never_acted_upon() {
+        let (name, record, mut bytes) = example();
+        let after_record = bytes.len();
+        bytes.extend(note(&Note::Gone).unwrap());
+        for at in 0..bytes.len() {
+            for flip in [1, 0x80, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= flip;
+                match parse(&name, &damaged) {
+                    // A length that now announces more than there is looks like a write cut short.
+                    Content::Claim => assert!((MARK.len()..MARK.len() + 4).contains(&at)),
+                    Content::Foreign(reason) => assert!(at < after_record && !reason.is_empty()),
+                    Content::Full { record: read, gone, .. } => {
+                        assert!(at >= after_record);
+                        assert_eq!((*read, gone), (record.clone(), false));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_reader_would_take_is_not_written() {
+        let (_, record, _) = example();
+        let boot = "x".repeat(codec::MAX_FRAME);
+        assert!(with_record(&Record { boot, ..record }).unwrap_err() > codec::MAX_FRAME);
+    }
 }

@@ -1,6 +1,6 @@
 //! The way of a launch through the ledger.
 
-use std::{cell::RefCell, collections::HashMap, path::Path, rc::Rc};
+use std::{cell::RefCell, path::Path, rc::Rc};
 
 use nshost_policy::Permit;
 
@@ -9,7 +9,7 @@ use crate::{
     claim::new_macs,
     collect::collection,
     reserve::Reservation,
-    standing::{Seen, look, scan, standing},
+    standing::{Known, Seen, look, scan, standing},
     store::{EntryName, Store},
 };
 
@@ -26,10 +26,9 @@ pub struct Origin {
 pub struct Ledger {
     store: Rc<Store>,
     host: Host,
-    /// What the entries of the last look hold; none for those that hold nothing here. A commit opens only
-    /// entries that came since. Names of entries never come again, and what one holds never changes, but
-    /// it may be let go: what seems to collide is looked at again.
-    known: RefCell<HashMap<EntryName, Option<Reservation>>>,
+    /// A commit opens only entries that came since the last look. Names of entries never come again, and
+    /// what one holds never changes, but it may be let go: what seems to collide is looked at again.
+    known: RefCell<Known>,
 }
 
 impl Ledger {
@@ -54,12 +53,9 @@ impl Ledger {
     /// private namespace went with their owner.
     pub fn standing(&self) -> Result<Standing, Error> {
         let scan = scan(&self.store, &self.host)?;
-        let held = |life, record: &Record| {
-            (life != Life::Gone && self.host.has(record)).then(|| Reservation::of(record))
-        };
-        *self.known.borrow_mut() =
-            scan.containers.iter().map(|(name, life, record)| (name.clone(), held(*life, record))).collect();
-        Ok(standing(&self.host, scan))
+        let (standing, known) = standing(&self.host, scan);
+        *self.known.borrow_mut() = known;
+        Ok(standing)
     }
 
     /// Waits for the host's lock, for seconds at most.
@@ -91,9 +87,9 @@ impl Ledger {
         if !Rc::ptr_eq(&claim.owned.store, &self.store) {
             return Err(Error::Mixed);
         }
-        let plan = permit.plan().clone();
+        let plan = permit.into_plan();
         let record = Record {
-            id: claim.id().to_string(),
+            id: claim.id(),
             name: origin.name,
             instance: claim.instance(),
             boot: self.host.boot.clone(),

@@ -125,3 +125,39 @@ fn byte_lock(kind: libc::c_int, byte: libc::off_t) -> libc::flock {
         l_pid: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_locks_exclude_and_waiting_ends() {
+        let path = std::env::temp_dir().join(format!("nshost-ledger-lock-{}", std::process::id()));
+        let store = Store::open(&path).unwrap();
+        let held = Held::acquire(&store, HOST, PATIENCE).unwrap();
+        let start = Instant::now();
+        let refused = Held::acquire(&store, HOST, Duration::from_millis(30));
+        assert!(matches!(refused.err(), Some(Error::Busy { .. })));
+        assert!(start.elapsed() < PATIENCE);
+        assert!(Held::claims_now(&store).unwrap().is_some(), "another byte is another lock");
+        drop(held);
+        Held::acquire(&store, HOST, Duration::ZERO).unwrap();
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn asking_does_not_take() {
+        let path = std::env::temp_dir().join(format!("nshost-ledger-own-{}", std::process::id()));
+        let open =
+            || OwnedFd::from(std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap());
+        let (owner, other) = (open(), open());
+        let inherited = owner.try_clone().unwrap();
+        assert!(!is_owned(&other).unwrap() && own(&owner).unwrap());
+        assert!(is_owned(&other).unwrap() && is_owned(&other).unwrap() && !own(&other).unwrap());
+        // As with a child that has the descriptor still.
+        disown(&owner);
+        assert!(!is_owned(&other).unwrap());
+        drop((owner, inherited));
+        std::fs::remove_file(path).unwrap();
+    }
+}

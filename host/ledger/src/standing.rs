@@ -1,5 +1,7 @@
 //! One look at all entries.
 
+use std::collections::HashMap;
+
 use nix::errno::Errno;
 use nshost_plan::Taken;
 
@@ -148,14 +150,20 @@ fn sweep(store: &Store, host: &Host, litter: &[EntryName], buffer: &mut Vec<u8>)
     Ok(())
 }
 
+/// What entries hold; none for those that hold nothing here.
+pub(crate) type Known = HashMap<EntryName, Option<Reservation>>;
+
 /// Sorts a scan for those who want to know.
-pub(crate) fn standing(host: &Host, scan: Scan) -> Standing {
+pub(crate) fn standing(host: &Host, scan: Scan) -> (Standing, Known) {
     let mut standing = Standing { unreadable: scan.unreadable, ..Standing::default() };
-    for (_, life, record) in scan.containers {
+    let mut known = Known::with_capacity(scan.containers.len());
+    for (name, life, record) in scan.containers {
         let here = host.has(&record);
-        if here && life != Life::Gone {
-            Reservation::of(&record).add_to(&mut standing.taken);
+        let held = (here && life != Life::Gone).then(|| Reservation::of(&record));
+        if let Some(held) = &held {
+            held.add_to(&mut standing.taken);
         }
+        known.insert(name, held);
         match life {
             _ if !here => standing.elsewhere.push((life, *record)),
             Life::Living => standing.living.push(*record),
@@ -163,5 +171,5 @@ pub(crate) fn standing(host: &Host, scan: Scan) -> Standing {
             Life::Gone => standing.gone.push(*record),
         }
     }
-    standing
+    (standing, known)
 }

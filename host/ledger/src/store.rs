@@ -20,30 +20,33 @@ use crate::{Error, Problem};
 
 /// Which file an entry is: `NNNN-ID`, the instance number in decimal and the container's id. The
 /// number can be told without opening the file, and no name ever comes again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct EntryName {
     pub instance: u16,
-    pub id: String,
+    pub id: u128,
 }
 
 impl EntryName {
     /// The highest instance number: users of instance N are mapped to the ids from
     /// 0x7000_0000 + N × 65536, and 0x7f00_0000 is the end of that space.
     pub const MAX_INSTANCE: u16 = 3839;
-    /// Random bytes in an id; it has twice as many hexadecimal digits.
-    pub const ID_BYTES: usize = 16;
+
+    /// The id as it is told and written: 32 hexadecimal digits.
+    pub fn id(&self) -> String {
+        format!("{:032x}", self.id)
+    }
 
     pub fn file(&self) -> String {
-        format!("{:04}-{}", self.instance, self.id)
+        format!("{:04}-{:032x}", self.instance, self.id)
     }
 
     fn parse(file: &str) -> Option<EntryName> {
         let (instance, id) = file.split_once('-')?;
         let digits = instance.len() == 4 && instance.bytes().all(|b| b.is_ascii_digit());
-        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        let hex = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let instance = instance.parse().ok().filter(|n| digits && *n <= Self::MAX_INSTANCE)?;
-        let id_ok = id.len() == 2 * Self::ID_BYTES && id.bytes().all(hex);
-        id_ok.then(|| EntryName { instance, id: id.to_string() })
+        let id = u128::from_str_radix(id, 16).ok().filter(|_| hex)?;
+        Some(EntryName { instance, id })
     }
 }
 

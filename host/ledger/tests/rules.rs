@@ -1,0 +1,245 @@
+//! Who holds what, and what becomes of it.
+
+mod support;
+
+use std::{fs, slice};
+
+use nshost_ledger::{Error, ForwardingHold, Ledger, Life, Origin, ProcessId};
+use nshost_plan::Protocol::{Tcp, Udp};
+use support::{Scratch, Want, commit, commit_claim, host, ledger};
+
+fn web() -> Want {
+    Want {
+        name: Some("web"),
+        links: vec!["veth0", "veth1"],
+        addresses: Some(("10.1.0.1/24", "10.1.0.2/24")),
+        forward: Some((Tcp, None, 80, 89)),
+    }
+}
+
+/// Everything else than `web`.
+fn db() -> Want {
+    Want {
+        name: Some("db"),
+        links: vec!["veth2"],
+        addresses: Some(("10.1.1.1/24", "10.1.1.2/24")),
+        forward: Some((Tcp, None, 90, 90)),
+    }
+}
+
+fn taken(result: Result<nshost_ledger::Receipt, Error>) -> (String, String) {
+    match result.err().expect("not refused") {
+        error @ Error::Taken { .. } => {
+            assert!(error.is_conflict());
+            let Error::Taken { what, by } = error else { unreachable!() };
+            (what, by)
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn what_one_has_no_other_gets() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    let web = commit(&ledger, &web()).unwrap();
+    let collisions = [
+        (Want { name: Some("web"), ..db() }, "container name web"),
+        (Want { links: vec!["veth3", "veth1"], ..db() }, "name veth1"),
+        (Want { addresses: Some(("10.1.0.9/24", "10.1.1.2/24")), ..db() }, "network 10.1.0.0/24"),
+        (
+            Want { addresses: Some(("10.1.9.9/16", "10.1.1.2/24")), ..db() },
+            "network 10.1.0.0/16 (in part: 10.1.0.0/24)",
+        ),
+        (Want { forward: Some((Tcp, Some("10.9.9.9"), 89, 99)), ..db() }, "port tcp 89-99"),
+    ];
+    for (want, what) in collisions {
+        // With and without a look before.
+        for look in [false, true] {
+            if look {
+                ledger.standing().unwrap();
+            }
+            assert_eq!(taken(commit(&ledger, &want)), (what.to_string(), "web".to_string()));
+            assert_eq!(scratch.entries().len(), 1, "the claim was given back");
+        }
+    }
+    let udp = Want { forward: Some((Udp, None, 80, 89)), ..db() };
+    let udp = commit(&ledger, &udp).unwrap();
+    assert_eq!((web.record().instance, udp.record().instance), (0, 1));
+    let nameless = commit(&ledger, &Want::default()).unwrap();
+    let also = commit(&ledger, &Want::default()).unwrap();
+    assert_ne!(nameless.record().id, also.record().id);
+    assert_eq!(taken(commit(&ledger, &web_without_name())).1, "web");
+    let error = commit(&ledger, &web_without_name()).err().unwrap();
+    assert!(error.to_string().starts_with("name veth0 is held by container web — "), "{error}");
+}
+
+fn web_without_name() -> Want {
+    Want { name: None, ..web() }
+}
+
+#[test]
+fn the_holder_without_a_name_is_told_by_its_id() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    let holder = commit(&ledger, &web_without_name()).unwrap();
+    assert_eq!(taken(commit(&ledger, &web())).1, holder.record().id);
+}
+
+#[test]
+fn the_gone_hold_nothing_the_dead_do() {
+    let scratch = Scratch::new();
+    let (one, two) = (ledger(&scratch), ledger(&scratch));
+    commit(&one, &web()).unwrap().let_go().unwrap();
+    // What is held was seen before it was let go.
+    let second = commit(&one, &web()).unwrap();
+    assert_eq!(second.record().instance, 1, "the gone has its number still");
+    assert_eq!(two.standing().unwrap().living.len(), 1);
+    second.let_go().unwrap();
+    let third = commit(&two, &web()).unwrap();
+    let killed = third.record().clone();
+    drop(third);
+
+    let standing = one.standing().unwrap();
+    assert_eq!((standing.living.len(), standing.gone.len()), (0, 2));
+    assert_eq!(standing.dead, slice::from_ref(&killed));
+    assert_eq!(standing.taken.links.len(), 2);
+    assert_eq!(taken(commit(&one, &web())).1, "web");
+
+    let lock = one.lock().unwrap();
+    let mut collection = one.collect(&lock).unwrap();
+    let dead = collection.dead.pop().unwrap();
+    assert_eq!((dead.record(), collection.dead.len(), collection.gone.len()), (&killed, 0, 2));
+    assert!(collection.others().is_empty());
+    dead.forget().unwrap();
+    collection.gone.pop().unwrap().forget().unwrap();
+    drop(collection);
+    drop(lock);
+    assert_eq!(scratch.entries().len(), 1);
+    // The lowest number, and numbers are reused.
+    let again = commit(&two, &web()).unwrap();
+    assert_eq!(again.record().instance, 1);
+    again.finish().unwrap();
+    assert_eq!(scratch.entries().len(), 1);
+}
+
+#[test]
+fn facts_tell_what_is_held_in_a_fixed_order() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    let first = commit(&ledger, &web()).unwrap();
+    let second = commit(&ledger, &db()).unwrap();
+    let taken = ledger.standing().unwrap().taken;
+    let links: Vec<&str> = taken.links.iter().map(|link| link.as_str()).collect();
+    assert_eq!(links, ["veth0", "veth1", "veth2"]);
+    let networks: Vec<String> = taken.networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.1.0.0/24", "10.1.1.0/24"]);
+    assert_eq!(taken.forwards.len(), 2);
+    first.finish().unwrap();
+    let third = commit(&ledger, &web()).unwrap();
+    assert_eq!(ledger.standing().unwrap().taken, taken, "numbers order it, not times");
+    assert_eq!(ledger.standing().unwrap().others(&third.record().id), [second.record().clone()]);
+}
+
+#[test]
+fn other_namespaces_and_boots_do_not_compete() {
+    let scratch = Scratch::new();
+    let here = ledger(&scratch);
+    let there = Ledger::open_for(&scratch.state(), host("boot", 2)).unwrap();
+    let one = commit(&here, &web()).unwrap();
+    let two = commit(&there, &web()).unwrap();
+    assert_eq!((one.record().instance, two.record().instance), (0, 1), "numbers are one space");
+    assert_eq!(taken(commit(&there, &web())).1, "web");
+    let standing = here.standing().unwrap();
+    assert_eq!(standing.living, [one.record().clone()]);
+    assert_eq!(standing.elsewhere, [(Life::Living, two.record().clone())]);
+    assert_eq!(standing.taken.links.len(), 2);
+
+    let killed = two.record().clone();
+    drop(two);
+    assert_eq!(here.standing().unwrap().elsewhere, [(Life::Dead, killed)]);
+    let lock = here.lock().unwrap();
+    assert_eq!(here.collect(&lock).unwrap().elsewhere.len(), 1);
+    drop(lock);
+    assert_eq!(there.standing().unwrap().dead.len(), 1);
+
+    // After a boot nothing is left of anybody who does not live.
+    one.let_go().unwrap();
+    let after = Ledger::open_for(&scratch.state(), host("next boot", 1)).unwrap();
+    let standing = after.standing().unwrap();
+    assert!(standing.dead.is_empty() && standing.gone.is_empty() && standing.elsewhere.is_empty());
+    assert!(scratch.entries().is_empty());
+}
+
+#[test]
+fn a_private_host_leaves_nothing() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    let lock = ledger.lock().unwrap();
+    let origin = Origin { host_is_private: true, ..web().origin() };
+    let claim = ledger.claim().unwrap();
+    let receipt = ledger.commit(&lock, claim, web().permit(), origin).unwrap();
+    assert_eq!(ledger.standing().unwrap().living.len(), 1);
+    drop(receipt);
+    // Not even to one whose namespace has got the same number.
+    ledger.commit(&lock, ledger.claim().unwrap(), web().permit(), web().origin()).unwrap().finish().unwrap();
+    assert!(ledger.standing().unwrap().dead.is_empty());
+    assert!(scratch.entries().is_empty());
+}
+
+#[test]
+fn notes_are_kept() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    let mut receipt = commit(&ledger, &web()).unwrap();
+    let hold = |was_on| ForwardingHold { link: "eth0".to_string().try_into().unwrap(), v6: false, was_on };
+    let lock = ledger.lock().unwrap();
+    receipt.holds(&lock, vec![hold(false), hold(true)]).unwrap();
+    receipt.started(ProcessId { pid: 7, start: 9 }).unwrap();
+    receipt.holds(&lock, vec![hold(true)]).unwrap();
+    let record = receipt.record().clone();
+    assert_eq!((record.forwarding.clone(), record.process.unwrap().pid), (vec![hold(true)], 7));
+    assert_eq!(ledger.standing().unwrap().living, slice::from_ref(&record));
+    drop(receipt);
+    assert_eq!(ledger.standing().unwrap().dead, [record]);
+}
+
+#[test]
+fn addresses_are_our_own_kind_and_never_the_same() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    let (one, two) = (commit(&ledger, &web()).unwrap(), commit(&ledger, &db()).unwrap());
+    let ends = [one.record(), two.record()].map(|record| record.host_ends().collect::<Vec<_>>()).concat();
+    assert_eq!(ends.len(), 3);
+    for (index, (_, _, mac)) in ends.iter().enumerate() {
+        assert_eq!(mac[0] & 0b11, 0b10);
+        assert!(ends[..index].iter().all(|(_, _, other)| other != mac));
+    }
+}
+
+#[test]
+fn running_out_of_numbers_is_an_error_until_the_next_look() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    for number in 0..3840u16 {
+        let name = format!("{number:04}-{:032x}", u128::from(number) << 64);
+        fs::write(scratch.state().join("containers").join(name), "").unwrap();
+    }
+    let error = ledger.claim().err().unwrap();
+    assert!(matches!(error, Error::Full { instances: 3840 }), "{error}");
+    ledger.standing().unwrap();
+    assert!(scratch.entries().is_empty());
+    assert_eq!(ledger.claim().unwrap().instance(), 0);
+}
+
+#[test]
+fn locks_and_claims_of_another_ledger_are_refused() {
+    let (one, two) = (Scratch::new(), Scratch::new());
+    let (one, two) = (ledger(&one), ledger(&two));
+    let (lock, want) = (one.lock().unwrap(), web());
+    let code = |result: Result<nshost_ledger::Receipt, Error>| result.err().map(|error| error.code());
+    assert_eq!(code(two.commit(&lock, two.claim().unwrap(), want.permit(), want.origin())), Some("mixed"));
+    assert_eq!(code(one.commit(&lock, two.claim().unwrap(), want.permit(), want.origin())), Some("mixed"));
+    assert!(two.collect(&lock).is_err());
+    assert!(commit_claim(&two, two.claim().unwrap(), &want).unwrap().holds(&lock, Vec::new()).is_err());
+}
