@@ -53,7 +53,7 @@ pub(crate) fn into_namespaces(namespaces: Namespaces, orders: &Orders<'_>) -> Re
     }
 }
 
-fn flag(kind: Namespace) -> u64 {
+pub(crate) fn flag(kind: Namespace) -> u64 {
     (match kind {
         Namespace::User => libc::CLONE_NEWUSER,
         Namespace::Pid => libc::CLONE_NEWPID,

@@ -1,23 +1,36 @@
 //! Performs what has a receipt: the system calls, and the only `unsafe` besides `init` and `script`.
+//!
+//! Three parts: the container's processes (`clone`, `container`, `identity`, `orders`, `process`,
+//! `signals`, `supervise`, `terminal`, `rootless`), its network (`network` is the list; a file for each
+//! noun; `netlink`, `nft`, `rule` and `ruleset` are how that is said to the kernel), and what the kernel
+//! says of itself (`facts`, `probe`).
 
-pub mod address;
+mod address;
+mod aside;
 mod clone;
 pub mod container;
-pub mod error;
+mod error;
 pub mod facts;
-pub mod forwarding;
+mod firewall;
+mod forwarding;
 pub mod identity;
 pub mod link;
-pub mod nat;
-pub mod netlink;
+mod namespace;
+mod nat;
+mod netlink;
 pub mod network;
+mod nft;
 mod orders;
 pub mod probe;
 pub mod process;
 pub mod rootless;
-pub mod route;
+mod route;
+mod rule;
+mod ruleset;
 pub mod signals;
 pub mod supervise;
+mod sysctl;
 pub mod terminal;
+mod trial;
 
 pub use error::Error;

@@ -1,0 +1,230 @@
+//! What the host's network looks like.
+
+use std::{fs, net::IpAddr};
+
+use netlink_bindings::{
+    rt_addr::{Ifaddrmsg, IterableAddrAttrs, OpGetaddrDump, OpNewaddrDo},
+    rt_route::{IterableRouteAttrs, OpGetrouteDump, OpNewrouteDo, Rtmsg},
+    utils,
+};
+use nshost_ledger::Mac;
+use nshost_plan::{AddressFact, Cidr, DefaultRoute, Family, LinkFact};
+
+use crate::{
+    Error,
+    link::{self, Seen},
+    netlink::{Batch, Socket, retry},
+};
+
+/// `RTNH_F_DEAD`, `RTNH_F_LINKDOWN` (`linux/rtnetlink.h`).
+const UNUSABLE: u32 = 1 | 16;
+/// `RTPROT_RA`.
+const ROUTER_ADVERTISEMENT: u8 = 9;
+
+/// The part of [`nshost_plan::Facts`] that the kernel knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The host's links, by index.
+    pub links: Vec<LinkFact>,
+    /// The host's addresses.
+    pub addresses: Vec<AddressFact>,
+    /// The destinations of the main table, without default routes and without those inside another.
+    pub routes: Vec<Cidr>,
+    /// The default route of each family, IPv4 first.
+    pub default_routes: Vec<DefaultRoute>,
+    /// `uname -r`.
+    pub kernel: String,
+}
+
+/// Looks at the caller's network namespace. Links with a hardware address in `skip` are left out, and
+/// with them their addresses and routes: they belong to containers that have ended.
+pub fn gather(skip: &[Mac]) -> Result<HostFacts, Error> {
+    let mut socket = Socket::route()?;
+    let raw = retry(|| Raw::read(&mut socket))?;
+    let mut facts = raw.without(skip);
+    facts.kernel = kernel_release()?;
+    Ok(facts)
+}
+
+fn kernel_release() -> Result<String, Error> {
+    let path = "/proc/sys/kernel/osrelease";
+    let text = fs::read_to_string(path).map_err(|e| Error::new("read", path, e))?;
+    Ok(text.trim_end().to_string())
+}
+
+/// The kernel's three lists.
+#[derive(Default)]
+struct Raw {
+    links: Vec<Seen>,
+    addresses: Vec<(u32, Cidr)>,
+    routes: Vec<RawRoute>,
+}
+
+struct RawRoute {
+    family: Family,
+    /// None: the default route.
+    to: Option<Cidr>,
+    link: u32,
+    via: Option<IpAddr>,
+    metric: u32,
+    /// Its link is down: nothing is sent there, but the network is not free either.
+    unusable: bool,
+    /// Installed by the kernel because a router advertised it (RFC 4861).
+    advertised: bool,
+}
+
+/// The links by which packets come in from elsewhere.
+pub(crate) struct Outside {
+    /// Each address of a link that is not the loopback.
+    pub(crate) addresses: Vec<(Seen, Cidr)>,
+    /// Whether an IPv6 route is there because a router advertised it.
+    pub(crate) advertised_routes: bool,
+}
+
+/// Looks at the caller's network namespace for where packets come in.
+pub(crate) fn outside(socket: &mut Socket) -> Result<Outside, Error> {
+    let raw = retry(|| Raw::read(socket))?;
+    let with_link = |(index, cidr): &(u32, Cidr)| {
+        let link = raw.links.iter().find(|link| link.index == *index && !link.loopback)?;
+        Some((link.clone(), *cidr))
+    };
+    Ok(Outside {
+        addresses: raw.addresses.iter().filter_map(with_link).collect(),
+        advertised_routes: raw.routes.iter().any(|route| route.advertised),
+    })
+}
+
+impl Raw {
+    /// One list after the other: a netlink socket gives out only one at a time.
+    fn read(socket: &mut Socket) -> Result<Raw, Error> {
+        let mut raw = Raw::default();
+        let mut batch = Batch::default();
+        link::push_dump(&mut batch, false);
+        socket.query(batch, |_, _, message| raw.links.extend(Seen::parse(message)))?;
+        let mut batch = Batch::default();
+        batch.push(libc::RTM_GETADDR, libc::NLM_F_DUMP, "list addresses", "of the host", |bytes| {
+            drop(OpGetaddrDump::encode_request(bytes, &Ifaddrmsg::new()));
+        });
+        socket.query(batch, |_, _, message| raw.addresses.extend(parse_address(message)))?;
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let mut header = Rtmsg::new();
+            header.rtm_family = family as u8;
+            header.rtm_table = libc::RT_TABLE_MAIN;
+            let mut batch = Batch::default();
+            batch.push(libc::RTM_GETROUTE, libc::NLM_F_DUMP, "list routes", "of the host", |bytes| {
+                drop(OpGetrouteDump::encode_request(bytes, &header));
+            });
+            socket.query(batch, |_, _, message| raw.routes.extend(parse_route(message)))?;
+        }
+        Ok(raw)
+    }
+
+    fn without(&self, skip: &[Mac]) -> HostFacts {
+        let mut links: Vec<&Seen> =
+            self.links.iter().filter(|link| !link.mac.is_some_and(|mac| skip.contains(&mac))).collect();
+        links.sort_by_key(|link| link.index);
+        let name = |index: u32| {
+            let position = links.binary_search_by_key(&index, |link| link.index).ok()?;
+            Some(links[position].name.clone())
+        };
+        let skipped = |index: u32| index != 0 && name(index).is_none();
+        let address = |(index, cidr): &(u32, Cidr)| Some(AddressFact { link: name(*index)?, cidr: *cidr });
+        let routes = self.routes.iter().filter(|route| !skipped(route.link));
+        let defaults = |family: Family| {
+            let mine = self.routes.iter().filter(|route| route.family == family && route.to.is_none());
+            let best = mine
+                .filter(|route| !skipped(route.link))
+                .min_by_key(|route| (route.unusable, route.metric))?;
+            Some(DefaultRoute { family, link: name(best.link)?, via: best.via })
+        };
+        HostFacts {
+            addresses: self.addresses.iter().filter_map(address).collect(),
+            routes: outermost(routes.filter_map(|route| route.to).collect()),
+            default_routes: [Family::V4, Family::V6].into_iter().filter_map(defaults).collect(),
+            links: links
+                .iter()
+                .map(|l| LinkFact { index: l.index, name: l.name.clone(), up: l.up })
+                .collect(),
+            kernel: String::new(),
+        }
+    }
+}
+
+/// The networks that lie in no other; the same for what overlaps them, and few where a routing daemon
+/// has installed many.
+fn outermost(mut networks: Vec<Cidr>) -> Vec<Cidr> {
+    networks.sort_by_key(|network| (network.address(), network.prefix()));
+    let mut kept: Vec<Cidr> = Vec::new();
+    for network in networks {
+        // In this order a network comes right after the one that holds it and what lies in that.
+        if !kept.last().is_some_and(|outer| outer.contains(network)) {
+            kept.push(network);
+        }
+    }
+    kept
+}
+
+/// The interface and address of an `RTM_NEWADDR` message.
+fn parse_address(message: &[u8]) -> Option<(u32, Cidr)> {
+    let header = Ifaddrmsg::new_from_slice(message.get(..Ifaddrmsg::len())?)?;
+    let (_, attributes): (_, IterableAddrAttrs<'_>) = OpNewaddrDo::decode_request(message);
+    // On a point-to-point link IFA_ADDRESS is the other end's.
+    let address = attributes.get_local().or_else(|_| attributes.get_address()).ok()?;
+    Some((header.ifa_index, Cidr::new(address, header.ifa_prefixlen).ok()?))
+}
+
+/// The route of an `RTM_NEWROUTE` message.
+fn parse_route(message: &[u8]) -> Option<RawRoute> {
+    let header = Rtmsg::new_from_slice(message.get(..Rtmsg::len())?)?;
+    let (_, attributes): (_, IterableRouteAttrs<'_>) = OpNewrouteDo::decode_request(message);
+    let family = match i32::from(header.rtm_family) {
+        libc::AF_INET => Family::V4,
+        libc::AF_INET6 => Family::V6,
+        _ => return None,
+    };
+    if header.rtm_table != libc::RT_TABLE_MAIN {
+        return None;
+    }
+    let to = match header.rtm_dst_len {
+        0 => None,
+        prefix => Some(Cidr::new(attributes.get_dst().ok()?, prefix).ok()?.network()),
+    };
+    let (link, via) = match (attributes.get_oif(), attributes.get_multipath()) {
+        (Ok(link), _) => (link, attributes.get_gateway().ok()),
+        (Err(_), Ok(hops)) => first_hop(hops)?,
+        // A blackhole or a nexthop object that the kernel does not spell out: it is there all the same.
+        _ => (0, None),
+    };
+    let unusable = header.rtm_flags & UNUSABLE != 0;
+    let advertised = header.rtm_protocol == ROUTER_ADVERTISEMENT;
+    Some(RawRoute {
+        family,
+        to,
+        link,
+        via,
+        metric: attributes.get_priority().unwrap_or(0),
+        unusable,
+        advertised,
+    })
+}
+
+/// The first `struct rtnexthop` (`rtnetlink(7)`): length, flags, hops, index; then attributes.
+fn first_hop(hops: &[u8]) -> Option<(u32, Option<IpAddr>)> {
+    let length = usize::from(utils::parse_u16(hops)?);
+    let link = utils::parse_u32(hops.get(4..8)?)?;
+    let gateway = utils::find_attr(hops.get(8..length)?, libc::RTA_GATEWAY);
+    Some((link, gateway.and_then(utils::parse_ip)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_outermost_networks_are_kept() {
+        let cidrs = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect::<Vec<Cidr>>();
+        let all =
+            cidrs(&["10.1.0.0/16", "10.0.0.0/8", "10.0.0.0/9", "192.0.2.0/24", "fd00::/8", "fd00:1::/32"]);
+        assert_eq!(outermost(all), cidrs(&["10.0.0.0/8", "192.0.2.0/24", "fd00::/8"]));
+    }
+}

@@ -1,0 +1,214 @@
+//! Which interfaces route packets, and putting that back.
+//!
+//! IPv4 looks at the interface by which a packet comes in (`net.ipv4.conf.IF.forwarding`), the host-wide
+//! `ip_forward` stays as it is. So it is turned on for the host end of a link with NAT, for the interface
+//! by which a masqueraded flow's answers come in, and for those by which a forward is reached: the one
+//! that has the forward's host address, or all that have an address of the family. The host's end goes
+//! with the link; what is turned on elsewhere is written down before, and put back by the last container
+//! that holds it. What this opens between other interfaces, `ruleset::CLOSED` closes.
+//!
+//! IPv6 has `net.ipv6.conf.IF.force_forwarding` for the same since Linux 6.17. Older kernels have only
+//! `net.ipv6.conf.all.forwarding` (`ip-sysctl.rst`): it is turned on as a last resort, and again what it
+//! opens is closed by the table. It makes the host a router, which by `accept_ra` = 1 ignores router
+//! advertisements and drops the routes it learned from them; where such a route exists it is not touched,
+//! and the operator is told. `force_forwarding` leaves all of that alone.
+
+use std::{io, net::IpAddr};
+
+use nshost_ledger::{ForwardingHold, Record};
+use nshost_plan::{Family, Forward, Interface, LinkName, Plan, Side};
+
+use crate::{
+    Error,
+    facts::Outside,
+    link::Seen,
+    nat::{Closed, family},
+    sysctl::Sysctls,
+};
+
+/// Routing is off on all links of the plan, whatever the host's default for new interfaces is.
+pub(crate) fn turn_off_own(sysctls: &Sysctls, plan: &Plan) -> Result<(), Error> {
+    for (_, veth) in plan.links() {
+        sysctls.set(&setting(Family::V4, &veth.host, "forwarding"), false)?;
+    }
+    Ok(())
+}
+
+/// Whether the host routes IPv6 on all interfaces, new ones included.
+pub(crate) fn is_ipv6_router(sysctls: &Sysctls) -> Result<bool, Error> {
+    Ok(sysctls.get("ipv6/conf/all/forwarding")?.is_some_and(|on| on != 0))
+}
+
+/// What the plan needs of interfaces that are not ours, with what was there before us: as the first of
+/// the `others` found it, or as it is.
+pub(crate) fn needed(
+    sysctls: &Sysctls,
+    record: &Record,
+    others: &[Record],
+    outside: &Outside,
+) -> Result<Vec<ForwardingHold>, Error> {
+    let ours: Vec<_> =
+        others.iter().chain([record]).flat_map(|record| record.host_ends().map(|(_, _, mac)| mac)).collect();
+    let foreign = |seen: &Seen| !(seen.is_veth && seen.mac.is_some_and(|mac| ours.contains(&mac)));
+    let mut wanted: Vec<(LinkName, Family)> =
+        record.plan.masquerades().map(|m| (m.out.clone(), family(m.source))).collect();
+    for forward in record.plan.forwards() {
+        let entrances = entrances(forward, outside, foreign);
+        wanted.extend(entrances.into_iter().map(|link| (link, family(forward.to))));
+    }
+    wanted.sort_by(|a, b| (&a.0, a.1 == Family::V6).cmp(&(&b.0, b.1 == Family::V6)));
+    wanted.dedup();
+    let mut holds = Vec::with_capacity(wanted.len());
+    for (link, family) in wanted {
+        let v6 = family == Family::V6;
+        let before = others.iter().flat_map(|other| &other.forwarding).find(|h| h.link == link && h.v6 == v6);
+        let was_on = match before {
+            Some(hold) => hold.was_on,
+            None => is_on(sysctls, family, &link)?,
+        };
+        holds.push(ForwardingHold { link, v6, was_on });
+    }
+    refuse_to_lose_routes(sysctls, &holds, outside)?;
+    Ok(holds)
+}
+
+/// The links by which packets to the forward's ports come in from outside. None for 127.0.0.1.
+fn entrances(forward: &Forward, outside: &Outside, foreign: impl Fn(&Seen) -> bool) -> Vec<LinkName> {
+    let reachable = |address: IpAddr| match address {
+        IpAddr::V4(_) => forward.to.is_ipv4(),
+        // A container is off-link for whoever calls a link-local address.
+        IpAddr::V6(v6) => forward.to.is_ipv6() && !v6.is_unicast_link_local(),
+    };
+    // A name that a plan could not write (`%`, `@`) cannot be written down either: not by that link.
+    let name = |seen: &Seen| LinkName::try_from(seen.name.clone()).ok();
+    let links = |wanted: &dyn Fn(IpAddr) -> bool| -> Vec<LinkName> {
+        let has = outside.addresses.iter().filter(|(seen, cidr)| foreign(seen) && wanted(cidr.address()));
+        has.filter_map(|(seen, _)| name(seen)).collect()
+    };
+    match forward.host_address {
+        Some(address) if address.is_loopback() => Vec::new(),
+        Some(address) if outside.addresses.iter().any(|(_, cidr)| cidr.address() == address) => {
+            links(&|other| other == address)
+        }
+        // Of all addresses, or of one that no link has: it is the loopback's, and any link leads to it.
+        _ => links(&reachable),
+    }
+}
+
+fn refuse_to_lose_routes(
+    sysctls: &Sysctls,
+    holds: &[ForwardingHold],
+    outside: &Outside,
+) -> Result<(), Error> {
+    let host_wide = holds.iter().any(|hold| hold.v6 && !hold.was_on) && !has_switch_per_link(sysctls)?;
+    if !host_wide || !outside.advertised_routes || is_ipv6_router(sysctls)? {
+        return Ok(());
+    }
+    let reason = io::Error::from(io::ErrorKind::Unsupported);
+    Err(Error::new("turn on IPv6 forwarding", "of the host", reason).hint(
+        "before Linux 6.17 this makes the whole host a router, which would drop the routes that it learned from router \
+         advertisements; set net.ipv6.conf.UPLINK.accept_ra=2 and net.ipv6.conf.all.forwarding=1 yourself if that is wanted",
+    ))
+}
+
+/// The interfaces that route only because of us, so far as `holds` tells.
+pub(crate) fn closed(sysctls: &Sysctls, holds: &[ForwardingHold]) -> Result<Closed, Error> {
+    let mut closed = Closed::default();
+    let per_link = has_switch_per_link(sysctls)?;
+    for hold in holds.iter().filter(|hold| !hold.was_on) {
+        if hold.v6 && !per_link {
+            closed.all_v6 = true;
+        } else {
+            closed.links.push(hold.clone());
+        }
+    }
+    Ok(closed)
+}
+
+/// Turns on what the plan needs: on its own links, and on the interfaces of `closed`.
+pub(crate) fn turn_on(sysctls: &Sysctls, plan: &Plan, closed: &Closed) -> Result<(), Error> {
+    for (link, family) in own(plan) {
+        set(sysctls, family, link, true)?;
+    }
+    for forward in plan.forwards().filter(|forward| forward.to.is_ipv4()) {
+        if forward.host_address.is_none_or(|address| address.is_loopback())
+            && let Some(link) = host_end(plan, forward.to)
+        {
+            // Answers to 127.0.0.1 come in by this link (`ip-sysctl.rst`: off, they are martians).
+            sysctls.set(&setting(Family::V4, link, "route_localnet"), true)?;
+        }
+    }
+    for hold in &closed.links {
+        set(sysctls, family_of(hold), &hold.link, true)?;
+    }
+    if closed.all_v6 {
+        sysctls.set("ipv6/conf/all/forwarding", true)?;
+    }
+    Ok(())
+}
+
+/// Of the record's holds those that no other has.
+pub(crate) fn last_holds(record: &Record, others: &[Record]) -> Vec<ForwardingHold> {
+    let held = |hold: &ForwardingHold| {
+        others.iter().flat_map(|other| &other.forwarding).any(|o| o.link == hold.link && o.v6 == hold.v6)
+    };
+    // Without the switch per link, the host's goes with the last hold for IPv6 whatsoever.
+    record.forwarding.iter().filter(|hold| !held(hold)).cloned().collect()
+}
+
+/// Turns off what only we needed; an interface that has vanished needs nothing.
+pub(crate) fn turn_off(sysctls: &Sysctls, closed: &Closed) -> Vec<Error> {
+    let links = closed.links.iter().map(|hold| set(sysctls, family_of(hold), &hold.link, false));
+    let host = closed.all_v6.then(|| sysctls.set("ipv6/conf/all/forwarding", false).map(drop));
+    links.chain(host).filter_map(Result::err).collect()
+}
+
+/// The host ends of links with NAT, for each family.
+fn own(plan: &Plan) -> Vec<(&LinkName, Family)> {
+    let addresses = plan.masquerades().map(|m| m.source).chain(plan.forwards().map(|forward| forward.to));
+    let mut own: Vec<_> =
+        addresses.filter_map(|address| Some((host_end(plan, address)?, family(address)))).collect();
+    own.sort_by_key(|(link, family)| (*link, *family == Family::V6));
+    own.dedup();
+    own
+}
+
+fn host_end(plan: &Plan, container_address: IpAddr) -> Option<&LinkName> {
+    let link = plan.link_of_container_address(container_address)?;
+    debug_assert_eq!(Interface::End(link, Side::Host).side(), Side::Host);
+    plan.link(link).map(|veth| &veth.host)
+}
+
+fn has_switch_per_link(sysctls: &Sysctls) -> Result<bool, Error> {
+    Ok(sysctls.get("ipv6/conf/default/force_forwarding")?.is_some())
+}
+
+fn is_on(sysctls: &Sysctls, family: Family, link: &LinkName) -> Result<bool, Error> {
+    let on = |path: &str| Ok(sysctls.get(path)?.is_some_and(|value| value != 0));
+    Ok(on(&setting(family, link, switch(family)))? || (family == Family::V6 && is_ipv6_router(sysctls)?))
+}
+
+fn set(sysctls: &Sysctls, family: Family, link: &LinkName, on: bool) -> Result<(), Error> {
+    sysctls.set(&setting(family, link, switch(family)), on).map(drop)
+}
+
+/// The setting that decides whether packets that come in by an interface are routed.
+fn switch(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "forwarding",
+        Family::V6 => "force_forwarding",
+    }
+}
+
+/// A link's name cannot lead elsewhere: it has no `/` and is neither `.`, `..`, `all` nor `default`.
+fn setting(family: Family, link: &LinkName, name: &str) -> String {
+    let directory = match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    };
+    format!("{directory}/conf/{link}/{name}")
+}
+
+fn family_of(hold: &ForwardingHold) -> Family {
+    if hold.v6 { Family::V6 } else { Family::V4 }
+}

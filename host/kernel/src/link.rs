@@ -1,0 +1,321 @@
+//! veth pairs (`veth(4)`), and telling ours from other people's.
+
+use std::{
+    os::fd::{AsRawFd, BorrowedFd},
+    thread,
+    time::{Duration, Instant},
+};
+
+use netlink_bindings::{
+    rt_link::{
+        Ifinfomsg, IterableLinkAttrs, OpDellinkDo, OpGetlinkDo, OpGetlinkDump, OpNewlinkDo, OpSetlinkDo,
+    },
+    traits::Pusher,
+    utils,
+};
+use nshost_ledger::{Mac, Record};
+use nshost_plan::{Interface, LinkName, Plan, Side, Step, Veth};
+
+use crate::{
+    Error, address,
+    netlink::{Batch, Socket, retry},
+};
+
+/// `VETH_INFO_PEER` (`linux/veth.h`).
+const VETH_INFO_PEER: u16 = 1;
+const UP: u32 = libc::IFF_UP as u32;
+/// `RTEXT_FILTER_SKIP_STATS` (`linux/rtnetlink.h`): counters are most of a link's description.
+const SKIP_STATS: u32 = 8;
+/// The name of a link whose container is gone and that the kernel has not removed yet, before its
+/// index in hexadecimal: 7 and at most 8 characters.
+const DYING: &str = "nshgone";
+const CARRIER_PATIENCE: Duration = Duration::from_millis(20);
+/// `IF_OPER_UP` (RFC 2863).
+const IN_USE: u8 = 6;
+
+/// The interface indexes of a veth pair, each in its own namespace.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ends {
+    pub(crate) host: u32,
+    pub(crate) container: u32,
+}
+
+/// A link as the kernel describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) up: bool,
+    /// Whether packets pass (`ip link` says UP, not LOWERLAYERDOWN).
+    pub(crate) in_use: bool,
+    pub(crate) loopback: bool,
+    pub(crate) mac: Option<Mac>,
+    /// The index of the other end.
+    pub(crate) peer: Option<u32>,
+    pub(crate) is_veth: bool,
+}
+
+/// Makes all links of the plan: host ends here, up if the plan wants it, with the hardware addresses
+/// of the record; container ends straight in `container`. One system call.
+pub(crate) fn create(
+    host: &mut Socket,
+    record: &Record,
+    container: BorrowedFd<'_>,
+) -> Result<Vec<Ends>, Error> {
+    let mut batch = Batch::default();
+    for ((id, veth), mac) in record.plan.links().zip(&record.macs) {
+        let up = record.plan.steps().contains(&Step::Up(Interface::End(id, Side::Host)));
+        push_create(&mut batch, veth, *mac, up, container);
+        push_get(&mut batch, veth.host.as_str());
+    }
+    let mut ends = vec![Ends::default(); record.plan.links().count()];
+    host.query(batch, |request, _, message| {
+        if let (Some(seen), Some(ends)) = (Seen::parse(message), ends.get_mut(request / 2)) {
+            *ends = Ends { host: seen.index, container: seen.peer.unwrap_or_default() };
+        }
+    })?;
+    Ok(ends)
+}
+
+fn push_create(batch: &mut Batch, veth: &Veth, mac: Mac, up: bool, container: BorrowedFd<'_>) {
+    let mut header = Ifinfomsg::new();
+    if up {
+        (header.ifi_flags, header.ifi_change) = (UP, UP);
+    }
+    let subject = format!("{} (host) — {} (container)", veth.host, veth.container);
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    batch.push(libc::RTM_NEWLINK, flags, "make veth", subject, |bytes| {
+        OpNewlinkDo::encode_request(bytes, &header)
+            .push_ifname_bytes(veth.host.as_str().as_bytes())
+            .push_address(&mac);
+        let info = utils::push_nested_header(bytes, libc::IFLA_LINKINFO);
+        utils::push_header(bytes, libc::IFLA_INFO_KIND, 4);
+        bytes.extend(b"veth");
+        let data = utils::push_nested_header(bytes, libc::IFLA_INFO_DATA);
+        let peer = utils::push_nested_header(bytes, VETH_INFO_PEER);
+        // Not up: the kernel refuses that (ENOTCONN), since its other end is not there yet.
+        OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new())
+            .push_ifname_bytes(veth.container.as_str().as_bytes())
+            .push_net_ns_fd(container.as_raw_fd() as u32);
+        for nested in [peer, data, info] {
+            utils::finalize_nested_header(bytes, nested);
+        }
+    });
+}
+
+fn push_get(batch: &mut Batch, name: &str) {
+    batch.push(libc::RTM_GETLINK, 0, "look at link", name, |bytes| {
+        OpGetlinkDo::encode_request(bytes, &Ifinfomsg::new())
+            .push_ifname_bytes(name.as_bytes())
+            .push_ext_mask(SKIP_STATS);
+    });
+}
+
+/// Whether a veth can be made; to be called in a network namespace that nobody else sees.
+pub(crate) fn try_veth() -> Result<(), Error> {
+    let mut batch = Batch::default();
+    batch.push(
+        libc::RTM_NEWLINK,
+        libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+        "make veth",
+        "for a trial",
+        |bytes| {
+            OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new()).nested_linkinfo().push_kind(c"veth");
+        },
+    );
+    Socket::route()?.perform(batch)
+}
+
+/// Adds a request that sets the interface of this index up.
+pub(crate) fn push_up(batch: &mut Batch, index: u32, name: &str) {
+    push_set(batch, index, "set up", name, UP, |_| {});
+}
+
+fn push_set(
+    batch: &mut Batch,
+    index: u32,
+    step: &'static str,
+    name: &str,
+    flags: u32,
+    more: impl FnOnce(&mut Vec<u8>),
+) {
+    let mut header = Ifinfomsg::new();
+    header.ifi_index = index as i32;
+    (header.ifi_flags, header.ifi_change) = (flags, if step == "rename" { 0 } else { UP });
+    batch.push(libc::RTM_NEWLINK, 0, step, name, |bytes| {
+        more(OpSetlinkDo::encode_request(bytes, &header).as_vec_mut());
+    });
+}
+
+/// Adds a request for all links, or all veths.
+pub(crate) fn push_dump(batch: &mut Batch, veths_only: bool) {
+    batch.push(libc::RTM_GETLINK, libc::NLM_F_DUMP, "list links", "of the host", |bytes| {
+        let attributes = OpGetlinkDump::encode_request(bytes, &Ifinfomsg::new()).push_ext_mask(SKIP_STATS);
+        if veths_only {
+            attributes.nested_linkinfo().push_kind(c"veth");
+        }
+    });
+}
+
+/// Waits, for milliseconds at most, until what is sent into the links arrives.
+///
+/// The end that was set up first has carrier as soon as the other is up, but the kernel takes it into
+/// use only in a worker of its own (`linkwatch`), and until then drops what is sent: a first packet
+/// lost is a second lost for TCP. That is over before a command can have started, unless the machine
+/// is busy; so usually this looks once.
+pub(crate) fn await_carrier(host: &mut Socket, plan: &Plan) -> Result<(), Error> {
+    let up = |id, side| plan.steps().contains(&Step::Up(Interface::End(id, side)));
+    let mut pending: Vec<&str> = plan
+        .links()
+        .filter(|(id, _)| up(*id, Side::Host) && up(*id, Side::Container))
+        .map(|(_, veth)| veth.host.as_str())
+        .collect();
+    let start = Instant::now();
+    while !pending.is_empty() && start.elapsed() < CARRIER_PATIENCE {
+        let mut batch = Batch::default();
+        pending.iter().for_each(|name| push_get(&mut batch, name));
+        let mut used = Vec::new();
+        host.query(batch, |_, _, message| used.extend(Seen::parse(message).filter(|seen| seen.in_use)))?;
+        pending.retain(|name| !used.iter().any(|seen| seen.name == *name));
+        if !pending.is_empty() {
+            thread::sleep(Duration::from_micros(50));
+        }
+    }
+    Ok(())
+}
+
+/// Frees the names, addresses and connected routes of containers that have ended, at once.
+///
+/// The kernel takes 1–70 ms to remove a link after the last process of the other end's namespace is
+/// gone. Until then such a link is renamed; a link that is not ours by kind, name and hardware
+/// address is not touched. `gone`: records whose containers' processes have ended.
+pub fn clear_dying(gone: &[Record]) -> Vec<Error> {
+    if gone.iter().all(|record| record.macs.is_empty()) {
+        return Vec::new();
+    }
+    let mut socket = match Socket::route() {
+        Ok(socket) => socket,
+        Err(error) => return vec![error],
+    };
+    let mut batch = Batch::default();
+    let ends: Vec<_> =
+        gone.iter().flat_map(|record| record.host_ends().map(move |end| (record, end))).collect();
+    for (_, (_, name, _)) in &ends {
+        push_get(&mut batch, name.as_str());
+    }
+    let mut dying = Vec::new();
+    let failures = socket.exchange(batch, |request, _, message| {
+        let (record, (id, name, mac)) = ends[request];
+        if let Some(seen) = Seen::parse(message).filter(|seen| seen.is_ours(name, mac)) {
+            dying.push((seen, &record.plan, Interface::End(id, Side::Host)));
+        }
+    });
+    let mut errors: Vec<Error> =
+        failures.into_iter().map(|failure| failure.error).filter(|e| !is_gone(e)).collect();
+    for (seen, plan, interface) in dying {
+        errors.extend(retire(&mut socket, &seen, plan, interface));
+    }
+    errors
+}
+
+/// Takes name and addresses from a dying link.
+fn retire(socket: &mut Socket, seen: &Seen, plan: &Plan, interface: Interface) -> Vec<Error> {
+    let rename = |batch: &mut Batch| {
+        push_set(batch, seen.index, "rename", &seen.name, 0, |bytes| {
+            let name = format!("{DYING}{:x}\0", seen.index);
+            utils::push_header(bytes, libc::IFLA_IFNAME, name.len() as u16);
+            bytes.extend(name.as_bytes());
+        });
+    };
+    let mut batch = Batch::default();
+    rename(&mut batch);
+    for address in plan.addresses().filter(|address| address.interface == interface) {
+        address::remove(&mut batch, seen.index, address.cidr, &seen.name);
+    }
+    let mut errors = Vec::new();
+    for failure in socket.exchange(batch, |_, _, _| {}) {
+        if failure.index == 0 && failure.error.errno() == Some(libc::EBUSY) {
+            // Before Linux 6.2 only a link that is down can be renamed.
+            let mut batch = Batch::default();
+            push_set(&mut batch, seen.index, "set down", &seen.name, 0, |_| {});
+            rename(&mut batch);
+            errors.extend(socket.perform(batch).err());
+        } else {
+            errors.push(failure.error);
+        }
+    }
+    errors.retain(|error| !is_gone(error));
+    errors
+}
+
+/// Whether the kernel still has one of the record's links.
+pub fn any_left(record: &Record) -> Result<bool, Error> {
+    Ok(!record.macs.is_empty() && !find(&mut Socket::route()?, record)?.is_empty())
+}
+
+/// Removes the record's links, as far as they exist, and returns when they are gone.
+pub(crate) fn remove(record: &Record) -> Vec<Error> {
+    if record.macs.is_empty() {
+        return Vec::new();
+    }
+    let found = Socket::route().and_then(|mut socket| find(&mut socket, record).map(|found| (socket, found)));
+    let (mut socket, found) = match found {
+        Ok(found) => found,
+        Err(error) => return vec![error],
+    };
+    let mut batch = Batch::default();
+    for seen in found {
+        let mut header = Ifinfomsg::new();
+        header.ifi_index = seen.index as i32;
+        batch.push(libc::RTM_DELLINK, 0, "remove link", &seen.name, |bytes| {
+            drop(OpDellinkDo::encode_request(bytes, &header));
+        });
+    }
+    let failures = socket.exchange(batch, |_, _, _| {});
+    failures.into_iter().map(|failure| failure.error).filter(|error| !is_gone(error)).collect()
+}
+
+/// The record's links, by whichever of their names.
+fn find(socket: &mut Socket, record: &Record) -> Result<Vec<Seen>, Error> {
+    let veths = retry(|| {
+        let mut batch = Batch::default();
+        push_dump(&mut batch, true);
+        let mut veths = Vec::new();
+        socket.query(batch, |_, _, message| veths.extend(Seen::parse(message)))?;
+        Ok(veths)
+    })?;
+    let ours = |seen: &Seen| record.host_ends().any(|(_, name, mac)| seen.is_ours(name, mac));
+    Ok(veths.into_iter().filter(ours).collect())
+}
+
+/// Whether an undo step failed because there is nothing to undo.
+fn is_gone(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::ENODEV | libc::EADDRNOTAVAIL))
+}
+
+impl Seen {
+    /// From an `RTM_NEWLINK` message's body.
+    pub(crate) fn parse(message: &[u8]) -> Option<Seen> {
+        let header = Ifinfomsg::new_from_slice(message.get(..Ifinfomsg::len())?)?;
+        let (_, attributes) = OpNewlinkDo::decode_request(message);
+        let attributes: IterableLinkAttrs<'_> = attributes;
+        let kind = attributes.get_linkinfo().ok().and_then(|info| info.get_kind().ok());
+        Some(Seen {
+            index: u32::try_from(header.ifi_index).ok()?,
+            name: attributes.get_ifname().ok()?.to_str().ok()?.to_string(),
+            up: header.ifi_flags & UP != 0,
+            in_use: attributes.get_operstate() == Ok(IN_USE),
+            loopback: header.ifi_flags & libc::IFF_LOOPBACK as u32 != 0,
+            mac: attributes.get_address().ok().and_then(|bytes| bytes.try_into().ok()),
+            peer: attributes.get_link().ok(),
+            is_veth: kind == Some(c"veth"),
+        })
+    }
+
+    /// Never by name alone: a name can be anybody's, a random hardware address that was written down
+    /// before the link was made is ours.
+    fn is_ours(&self, name: &LinkName, mac: Mac) -> bool {
+        let retired = self.name == format!("{DYING}{:x}", self.index);
+        self.is_veth && self.mac == Some(mac) && (self.name == name.as_str() || retired)
+    }
+}

@@ -1,0 +1,340 @@
+//! Netlink sockets (`netlink(7)`): several requests in one system call, every answer read.
+//!
+//! The kernel works through a netlink message inside of `sendmsg(2)`: when that returns, all answers
+//! lie in the socket's queue. So nothing here ever waits; an answer that is not there is an error.
+//! The layout of messages is `netlink_bindings`'s; the socket is our own, because requests that are
+//! answered with data cannot be batched with `netlink_socket2`, and because of [`Socket::linger`].
+
+#![expect(unsafe_code, reason = "nix has no netlink socket options")]
+
+use std::{
+    mem,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    sync::{Mutex, PoisonError},
+};
+
+use netlink_bindings::{
+    builtin::{NlmsgerrAttrs, Nlmsghdr},
+    utils,
+};
+use nix::{
+    errno::Errno,
+    sys::socket::{
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket, sockopt,
+    },
+};
+
+use crate::{Error, namespace};
+
+/// A netlink message's header, in bytes.
+const HEADER: usize = 16;
+/// What the kernel puts into one datagram at most (`NLMSG_GOODSIZE` for dumps is no more than this).
+const RECEIVE_BUFFER: usize = 32 << 10;
+/// Batches over this size need a larger send buffer than `net.core.wmem_default` (bytes).
+const LARGE_BATCH: usize = 100 << 10;
+
+/// Sockets that must not be closed by this process; see [`Socket::linger`].
+static LINGERING: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
+
+/// A netlink socket, bound to the network namespace in which it was opened.
+pub struct Socket {
+    fd: OwnedFd,
+    next_sequence: u32,
+}
+
+/// Requests to be sent together.
+#[derive(Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    requests: Vec<Request>,
+    /// Where the last request begins.
+    last: usize,
+}
+
+/// What one request is about, for its error.
+struct Request {
+    step: &'static str,
+    subject: String,
+    answered: bool,
+}
+
+/// The answer to the request of this index in its batch is an error.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which request, from 0.
+    pub index: usize,
+    /// Why.
+    pub error: Error,
+}
+
+impl Batch {
+    /// Adds a request of netlink type `kind` that is answered: with an acknowledgement, data, or
+    /// (`NLM_F_DUMP`) a list. `payload` writes what follows the header.
+    pub fn push(
+        &mut self,
+        kind: u16,
+        flags: i32,
+        step: &'static str,
+        subject: impl Into<String>,
+        payload: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.add(kind, flags | libc::NLM_F_ACK, step, subject.into(), payload);
+    }
+
+    /// Adds a request that is answered only if it fails.
+    pub fn push_unanswered(
+        &mut self,
+        kind: u16,
+        flags: i32,
+        step: &'static str,
+        subject: impl Into<String>,
+        payload: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.add(kind, flags, step, subject.into(), payload);
+    }
+
+    /// Lets the last request be answered in any case.
+    pub fn answer_last(&mut self) {
+        if let Some(request) = self.requests.last_mut() {
+            request.answered = false;
+            let flags = utils::parse_u16(&self.bytes[self.last + 6..]).unwrap_or(0) | libc::NLM_F_ACK as u16;
+            self.bytes[self.last + 6..self.last + 8].copy_from_slice(&flags.to_ne_bytes());
+        }
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    fn add(
+        &mut self,
+        kind: u16,
+        flags: i32,
+        step: &'static str,
+        subject: String,
+        payload: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let start = self.bytes.len();
+        self.last = start;
+        self.bytes.extend([0; HEADER]);
+        payload(&mut self.bytes);
+        utils::align(&mut self.bytes);
+        let mut header = Nlmsghdr::new();
+        header.len = (self.bytes.len() - start) as u32;
+        header.r#type = kind;
+        header.flags = (flags | libc::NLM_F_REQUEST) as u16;
+        // Made absolute when it is sent.
+        header.seq = self.requests.len() as u32;
+        self.bytes[start..start + HEADER].copy_from_slice(header.as_slice());
+        self.requests.push(Request { step, subject, answered: flags & libc::NLM_F_ACK == 0 });
+    }
+}
+
+impl Socket {
+    /// Links, addresses and routes of the caller's network namespace (`rtnetlink(7)`).
+    pub fn route() -> Result<Self, Error> {
+        Self::open(SockProtocol::NetlinkRoute)
+    }
+
+    /// Links, addresses and routes of another network namespace.
+    pub fn route_inside(network: BorrowedFd<'_>) -> Result<Self, Error> {
+        namespace::inside(network, Self::route)?
+    }
+
+    /// nftables of the caller's network namespace.
+    pub fn netfilter() -> Result<Self, Error> {
+        Self::open(SockProtocol::NetlinkNetFilter)
+    }
+
+    fn open(protocol: SockProtocol) -> Result<Self, Error> {
+        let failed = |errno| Error::new("open netlink socket", format!("{protocol:?}"), errno);
+        let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+            .map_err(failed)?;
+        // Why the kernel refuses (text), without a copy of the request, and dumps that heed their filter.
+        for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
+            enable(&fd, option).map_err(failed)?;
+        }
+        Ok(Socket { fd, next_sequence: 1 })
+    }
+
+    /// Sends all requests in one system call. Gives each message of data to `reply`, with the index of
+    /// its request and its type, and returns what failed.
+    pub fn exchange(&mut self, mut batch: Batch, mut reply: impl FnMut(usize, u16, &[u8])) -> Vec<Failure> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let first = self.number(&mut batch);
+        if let Err(errno) = self.send(&batch.bytes) {
+            let step = batch.requests[0].step;
+            return vec![Failure { index: 0, error: Error::new(step, "send to the kernel", errno) }];
+        }
+        let mut failures = Vec::new();
+        let mut buffer = vec![0; RECEIVE_BUFFER];
+        loop {
+            let length = match receive(&self.fd, &mut buffer) {
+                Ok(length) => length,
+                Err(Errno::EAGAIN) => break,
+                Err(errno) => {
+                    let index = batch.requests.iter().position(|request| !request.answered).unwrap_or(0);
+                    failures.push(Failure { index, error: batch.error(index, errno) });
+                    break;
+                }
+            };
+            for (header, body) in Messages(&buffer[..length]) {
+                let index = header.seq.wrapping_sub(first) as usize;
+                if index < batch.requests.len() {
+                    batch.take(index, &header, body, &mut failures, &mut reply);
+                }
+            }
+        }
+        batch.note_unanswered(&mut failures);
+        failures
+    }
+
+    /// Sends all requests in one system call; the first failure is the result.
+    pub fn perform(&mut self, batch: Batch) -> Result<(), Error> {
+        self.query(batch, |_, _, _| {})
+    }
+
+    /// Like [`Socket::perform`], with replies.
+    pub fn query(&mut self, batch: Batch, reply: impl FnMut(usize, u16, &[u8])) -> Result<(), Error> {
+        let first = self.exchange(batch, reply).into_iter().next();
+        first.map_or(Ok(()), |failure| Err(failure.error))
+    }
+
+    /// Gives the socket up without closing it.
+    ///
+    /// Closing a netfilter socket waits until the kernel has freed whatever nftables has lately deleted
+    /// in this network namespace, by whomever: a grace period of some 16 ms, on the way to the
+    /// operator's prompt. [`close_lingering_elsewhere`] closes it without making anybody wait; a process
+    /// that exits before waits then.
+    pub fn linger(self) {
+        LINGERING.lock().unwrap_or_else(PoisonError::into_inner).push(self.fd);
+    }
+
+    /// Makes the batch's sequence numbers unique for this socket; returns the first.
+    fn number(&mut self, batch: &mut Batch) -> u32 {
+        let first = self.next_sequence;
+        self.next_sequence = first.wrapping_add(batch.requests.len() as u32);
+        let mut start = 0;
+        for index in 0..batch.requests.len() {
+            let sequence = first.wrapping_add(index as u32);
+            batch.bytes[start + 8..start + 12].copy_from_slice(&sequence.to_ne_bytes());
+            start += utils::parse_u32(&batch.bytes[start..]).map_or(0, |length| length as usize);
+        }
+        first
+    }
+
+    fn send(&self, bytes: &[u8]) -> nix::Result<()> {
+        if bytes.len() > LARGE_BATCH {
+            setsockopt(&self.fd, sockopt::SndBufForce, &(bytes.len() * 2))?;
+        }
+        match send(self.fd.as_raw_fd(), bytes, MsgFlags::empty())? {
+            sent if sent == bytes.len() => Ok(()),
+            _ => Err(Errno::EMSGSIZE),
+        }
+    }
+}
+
+/// Reads lists again that changed while the kernel gave them out (`NLM_F_DUMP_INTR`), some times.
+pub(crate) fn retry<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut tries = 1;
+    loop {
+        match read() {
+            Err(error) if error.errno() == Some(libc::EAGAIN) && tries < 5 => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+/// Closes all lingering sockets in a child process that nobody waits for, so that neither this
+/// process nor whoever waits for it does. To be called last: the child becomes a zombie until this
+/// process exits.
+pub fn close_lingering_elsewhere() {
+    let sockets = mem::take(&mut *LINGERING.lock().unwrap_or_else(PoisonError::into_inner));
+    if !sockets.is_empty() {
+        crate::aside::drop_elsewhere(sockets);
+    }
+}
+
+impl Batch {
+    /// Takes one message that answers request `index`.
+    fn take(
+        &mut self,
+        index: usize,
+        header: &Nlmsghdr,
+        body: &[u8],
+        failures: &mut Vec<Failure>,
+        reply: &mut impl FnMut(usize, u16, &[u8]),
+    ) {
+        let done = i32::from(header.r#type) == libc::NLMSG_DONE;
+        if !done && i32::from(header.r#type) != libc::NLMSG_ERROR {
+            if header.flags & libc::NLM_F_DUMP_INTR as u16 != 0 {
+                failures.push(Failure { index, error: self.error(index, Errno::EAGAIN) });
+            }
+            return reply(index, header.r#type, body);
+        }
+        self.requests[index].answered = true;
+        let errno = utils::parse_i32(body).map_or(libc::EBADMSG, |code| -code);
+        if errno > 0 {
+            let mut error = self.error(index, Errno::from_raw(errno));
+            if header.flags & libc::NLM_F_ACK_TLVS as u16 != 0 {
+                // After the code; in an error, the header of the request comes between.
+                let text = body.get(if done { 4 } else { 4 + HEADER }..).unwrap_or_default();
+                if let Ok(text) = NlmsgerrAttrs::new(text).get_msg() {
+                    error = error.hint(format!("the kernel says: {}", text.to_string_lossy()));
+                }
+            }
+            failures.push(Failure { index, error });
+        }
+    }
+
+    fn note_unanswered(&self, failures: &mut Vec<Failure>) {
+        if failures.is_empty()
+            && let Some(index) = self.requests.iter().position(|request| !request.answered)
+        {
+            failures.push(Failure { index, error: self.error(index, Errno::ENOMSG) });
+        }
+    }
+
+    fn error(&self, index: usize, errno: Errno) -> Error {
+        let request = &self.requests[index];
+        Error::new(request.step, request.subject.as_str(), errno)
+    }
+}
+
+/// The messages of one datagram; what is not a whole message ends it.
+struct Messages<'a>(&'a [u8]);
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = (Nlmsghdr, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let header = Nlmsghdr::new_from_slice(self.0.get(..HEADER)?)?;
+        let body = self.0.get(HEADER..header.len as usize)?;
+        self.0 = self.0.get(utils::nla_align_up(header.len as usize)..).unwrap_or_default();
+        Some((header, body))
+    }
+}
+
+fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> nix::Result<usize> {
+    // With MSG_TRUNC the length is that of the datagram, even if it does not fit.
+    let length = recv(fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC)?;
+    if length > buffer.len() { Err(Errno::EMSGSIZE) } else { Ok(length) }
+}
+
+fn enable(fd: &OwnedFd, option: libc::c_int) -> nix::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: an open socket, and a pointer to an int that lives through the call, with its size.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_NETLINK,
+            option,
+            (&raw const on).cast(),
+            mem::size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    Errno::result(result).map(drop)
+}

@@ -1,0 +1,372 @@
+//! nftables messages: one transaction is one system call (`nf_tables` over `nfnetlink`).
+
+use std::ffi::CStr;
+
+use netlink_bindings::{
+    nftables::{
+        Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo, OpGetsetelemDo, OpGettableDo,
+        OpNewchainDo, OpNewruleDo, OpNewsetDo, OpNewsetelemDo, OpNewtableDo, PushSetelemListAttrs, SetFlags,
+    },
+    traits::Pusher,
+    utils,
+};
+
+use crate::{
+    Error,
+    netlink::{Batch, Failure, Socket},
+    rule::Rule,
+};
+
+/// IPv4 and IPv6 in one table (`NFPROTO_INET`).
+const INET: u8 = 1;
+const CREATE: i32 = libc::NLM_F_CREATE;
+/// How `nft` reads a key of one field, by its own mark: type 0, length, `BYTEORDER_HOST_ENDIAN`. Fields of
+/// a concatenation have the order of their types.
+const HOST_BYTE_ORDER: [u8; 6] =
+    if cfg!(target_endian = "little") { [0, 4, 1, 0, 0, 0] } else { [0, 4, 0, 0, 0, 1] };
+const STEP: &str = "nftables transaction";
+/// Attributes have 16-bit lengths; this many elements of ours, of at most 150 bytes, fit into one.
+const ELEMENTS_PER_MESSAGE: usize = 400;
+
+/// A field of a set's key or a map's value, by nftables' own types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    Interface,
+    V4,
+    V6,
+    Protocol,
+    Port,
+    Family,
+}
+
+/// A set, or a map if it has values.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Set {
+    pub(crate) name: &'static CStr,
+    pub(crate) key: &'static [Field],
+    pub(crate) value: &'static [Field],
+    /// Whether elements are ranges: their last field from the key's to the end's.
+    pub(crate) ranges: bool,
+}
+
+/// What a set holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Element {
+    pub(crate) set: &'static Set,
+    pub(crate) key: Vec<u8>,
+    /// The last key of a range.
+    pub(crate) end: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    /// In words, for errors.
+    pub(crate) subject: String,
+}
+
+/// A chain that packets come to by themselves.
+pub(crate) struct Hook {
+    pub(crate) number: libc::c_int,
+    pub(crate) priority: i32,
+    pub(crate) kind: &'static CStr,
+}
+
+/// Changes that happen all or not at all.
+pub(crate) struct Transaction {
+    batch: Batch,
+    table: &'static CStr,
+    sets: u32,
+}
+
+impl Transaction {
+    pub(crate) fn new(table: &'static CStr) -> Self {
+        let mut batch = Batch::default();
+        batch.push_unanswered(libc::NFNL_MSG_BATCH_BEGIN as u16, 0, STEP, "begin", |bytes| {
+            drop(OpBatchBeginDo::encode_request(bytes, &batch_header()));
+        });
+        Transaction { batch, table, sets: 0 }
+    }
+
+    /// Makes the table; it must not be there.
+    pub(crate) fn table(&mut self, comment: &str) {
+        let name = self.table;
+        self.push(libc::NFT_MSG_NEWTABLE, CREATE | libc::NLM_F_EXCL, "table", |bytes| {
+            OpNewtableDo::encode_request(bytes, &header())
+                .push_name(name)
+                .push_userdata(&comment_data(comment));
+        });
+    }
+
+    pub(crate) fn delete_table(&mut self) {
+        let name = self.table;
+        self.push(libc::NFT_MSG_DELTABLE, 0, "table", |bytes| {
+            OpDeltableDo::encode_request(bytes, &header()).push_name(name);
+        });
+    }
+
+    pub(crate) fn chain(&mut self, name: &CStr, hook: Option<&Hook>) {
+        let table = self.table;
+        self.push(libc::NFT_MSG_NEWCHAIN, CREATE, format!("chain {}", name.to_string_lossy()), |bytes| {
+            let chain = OpNewchainDo::encode_request(bytes, &header()).push_table(table).push_name(name);
+            if let Some(hook) = hook {
+                chain
+                    .nested_hook()
+                    .push_num(hook.number as u32)
+                    .push_priority(hook.priority)
+                    .end_nested()
+                    .push_policy(libc::NF_ACCEPT as u32)
+                    .push_type(hook.kind);
+            }
+        });
+    }
+
+    pub(crate) fn rule(&mut self, chain: &CStr, rule: &Rule) {
+        let table = self.table;
+        let flags = CREATE | libc::NLM_F_APPEND;
+        self.push(libc::NFT_MSG_NEWRULE, flags, format!("rule in {}", chain.to_string_lossy()), |bytes| {
+            let mut attributes =
+                OpNewruleDo::encode_request(bytes, &header()).push_table(table).push_chain(chain);
+            if !rule.comment().is_empty() {
+                attributes = attributes.push_userdata(&comment_data(rule.comment()));
+            }
+            attributes.nested_expressions().as_vec_mut().extend(rule.expressions());
+        });
+    }
+
+    pub(crate) fn set(&mut self, set: &Set) {
+        let table = self.table;
+        self.sets += 1;
+        let id = self.sets;
+        self.push(libc::NFT_MSG_NEWSET, CREATE, format!("set {}", set.name.to_string_lossy()), |bytes| {
+            let mut attributes = OpNewsetDo::encode_request(bytes, &header())
+                .push_table(table)
+                .push_name(set.name)
+                .push_flags(set.flags())
+                .push_key_type(type_of(set.key))
+                .push_key_len(length_of(set.key))
+                .push_id(id)
+                .push_userdata(&HOST_BYTE_ORDER);
+            if !set.value.is_empty() {
+                attributes =
+                    attributes.push_data_type(type_of(set.value)).push_data_len(length_of(set.value));
+            }
+            if set.ranges {
+                let mut fields = attributes.nested_desc().nested_concat();
+                for field in set.key {
+                    fields = fields.nested_elem().push_len(padded(field.length())).end_nested();
+                }
+            }
+        });
+    }
+
+    /// Adds elements, each marked as `owner`'s; one that is there already fails the transaction.
+    pub(crate) fn add(&mut self, elements: &[Element], owner: &str) {
+        self.elements(libc::NFT_MSG_NEWSETELEM, CREATE | libc::NLM_F_EXCL, elements, Some(owner));
+    }
+
+    /// Adds elements that may be there already and are nobody's in particular.
+    pub(crate) fn ensure(&mut self, elements: &[Element]) {
+        self.elements(libc::NFT_MSG_NEWSETELEM, CREATE, elements, None);
+    }
+
+    /// Deletes elements; one that is not there fails the transaction.
+    pub(crate) fn delete(&mut self, elements: &[Element]) {
+        self.elements(libc::NFT_MSG_DELSETELEM, 0, elements, None);
+    }
+
+    /// A message for each run of the same set and subject, so that an error tells which.
+    fn elements(&mut self, kind: libc::c_int, flags: i32, elements: &[Element], owner: Option<&str>) {
+        let table = self.table;
+        let alike = |a: &Element, b: &Element| a.set == b.set && a.subject == b.subject;
+        for chunk in elements.chunk_by(alike).flat_map(|run| run.chunks(ELEMENTS_PER_MESSAGE)) {
+            self.push(kind, flags, &chunk[0].subject, |bytes| match kind {
+                libc::NFT_MSG_DELSETELEM => {
+                    push_elements(OpDelsetelemDo::encode_request(bytes, &header()), table, chunk, None);
+                }
+                _ => push_elements(OpNewsetelemDo::encode_request(bytes, &header()), table, chunk, owner),
+            });
+        }
+    }
+
+    fn push(
+        &mut self,
+        kind: libc::c_int,
+        flags: i32,
+        subject: impl Into<String>,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.batch.push_unanswered(message(kind), flags, STEP, subject, body);
+    }
+
+    /// Does it. In force when this returns.
+    pub(crate) fn commit(mut self, socket: &mut Socket) -> Result<(), Error> {
+        // Success is acknowledged by the last request: by the end mark only since Linux 6.10.
+        self.batch.answer_last();
+        self.batch.push_unanswered(libc::NFNL_MSG_BATCH_END as u16, 0, STEP, "end", |bytes| {
+            drop(OpBatchEndDo::encode_request(bytes, &batch_header()));
+        });
+        socket.perform(self.batch)
+    }
+}
+
+/// The comment of the table of this name, or none if there is no such table.
+pub(crate) fn table_comment(socket: &mut Socket, table: &CStr) -> Result<Option<String>, Error> {
+    let mut batch = Batch::default();
+    batch.push(message(libc::NFT_MSG_GETTABLE), 0, "look at nftables", table.to_string_lossy(), |bytes| {
+        OpGettableDo::encode_request(bytes, &header()).push_name(table);
+    });
+    let mut comment = None;
+    let result = socket.query(batch, |_, _, body| {
+        let (_, attributes) = OpNewtableDo::decode_request(body);
+        comment = Some(attributes.get_userdata().ok().and_then(comment_in).unwrap_or_default());
+    });
+    match result {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+        Ok(()) => Ok(comment),
+    }
+}
+
+/// Which of the elements are there and marked as `owner`'s (none: whoever's).
+pub(crate) fn present(
+    socket: &mut Socket,
+    table: &CStr,
+    elements: Vec<Element>,
+    owner: Option<&str>,
+) -> Result<Vec<Element>, Error> {
+    let mut found = Vec::with_capacity(elements.len());
+    // Each answer takes about 1 KiB of the socket's 208 KiB queue.
+    for chunk in elements.chunks(64) {
+        let mut batch = Batch::default();
+        for element in chunk {
+            batch.push(message(libc::NFT_MSG_GETSETELEM), 0, "look at nftables", &element.subject, |bytes| {
+                let one = std::slice::from_ref(element);
+                push_elements(OpGetsetelemDo::encode_request(bytes, &header()), table, one, None);
+            });
+        }
+        let failures = socket.exchange(batch, |index, _, body| {
+            if owner.is_none_or(|owner| element_comment(body).as_deref() == Some(owner)) {
+                found.push(chunk[index].clone());
+            }
+        });
+        let missing = |failure: &Failure| failure.error.errno() == Some(libc::ENOENT);
+        if let Some(failure) = failures.into_iter().find(|failure| !missing(failure)) {
+            return Err(failure.error);
+        }
+    }
+    Ok(found)
+}
+
+fn element_comment(body: &[u8]) -> Option<String> {
+    let (_, attributes) = OpNewsetelemDo::decode_request(body);
+    let element = attributes.get_elements().ok()?.get_elem().next()?;
+    comment_in(element.get_userdata().ok()?)
+}
+
+fn push_elements(
+    list: PushSetelemListAttrs<&mut Vec<u8>>,
+    table: &CStr,
+    elements: &[Element],
+    owner: Option<&str>,
+) {
+    let Some(first) = elements.first() else { return };
+    let mut list = list.push_table(table).push_set(first.set.name).nested_elements();
+    for element in elements {
+        let mut one = list.nested_elem().nested_key().push_value(&element.key).end_nested();
+        if let Some(end) = &element.end {
+            push_key_end(one.as_vec_mut(), end);
+        }
+        if let Some(value) = &element.value {
+            one = one.nested_data().push_value(value).end_nested();
+        }
+        if let Some(owner) = owner {
+            one = one.push_userdata(&comment_data(owner));
+        }
+        list = one.end_nested();
+    }
+}
+
+/// `netlink_bindings` 0.3 numbers these differently from the kernel's `enum nft_set_elem_attributes`.
+fn push_key_end(bytes: &mut Vec<u8>, end: &[u8]) {
+    const KEY_END: u16 = 10;
+    const DATA_VALUE: u16 = 1;
+    let key_end = utils::push_nested_header(bytes, KEY_END);
+    utils::push_header(bytes, DATA_VALUE, end.len() as u16);
+    bytes.extend(end);
+    utils::finalize_nested_header(bytes, key_end);
+}
+
+/// A comment as `nft` stores it: type 0, length with the final NUL, text.
+fn comment_data(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len() + 1).unwrap_or(u8::MAX);
+    let text = text.bytes().take(usize::from(length) - 1);
+    [0, length].into_iter().chain(text).chain([0]).collect()
+}
+
+fn comment_in(data: &[u8]) -> Option<String> {
+    let text = data.strip_prefix(&[0])?.get(1..)?;
+    Some(CStr::from_bytes_until_nul(text).ok()?.to_str().ok()?.to_string())
+}
+
+impl Set {
+    fn flags(&self) -> u32 {
+        let map = if self.value.is_empty() { 0 } else { SetFlags::Map as u32 };
+        let ranges = if self.ranges { SetFlags::Interval as u32 | SetFlags::Concat as u32 } else { 0 };
+        map | ranges
+    }
+}
+
+impl Field {
+    /// In bytes.
+    fn length(self) -> u32 {
+        match self {
+            Field::Interface => libc::IFNAMSIZ as u32,
+            Field::V4 => 4,
+            Field::V6 => 16,
+            Field::Port => 2,
+            Field::Protocol | Field::Family => 1,
+        }
+    }
+
+    /// The number by which `nft` knows how to print it (`enum datatypes` of its sources).
+    fn datatype(self) -> u32 {
+        match self {
+            Field::Family => 2,
+            Field::V4 => 7,
+            Field::V6 => 8,
+            Field::Protocol => 12,
+            Field::Port => 13,
+            Field::Interface => 41,
+        }
+    }
+}
+
+/// A concatenation has six bits for each field's type.
+fn type_of(fields: &[Field]) -> u32 {
+    fields.iter().fold(0, |all, field| all << 6 | field.datatype())
+}
+
+/// A concatenation's fields start at multiples of four bytes.
+fn length_of(fields: &[Field]) -> u32 {
+    match fields {
+        [field] => field.length(),
+        fields => fields.iter().map(|field| padded(field.length())).sum(),
+    }
+}
+
+fn padded(length: u32) -> u32 {
+    length.next_multiple_of(4)
+}
+
+pub(crate) fn message(kind: libc::c_int) -> u16 {
+    (libc::NFNL_SUBSYS_NFTABLES << 8 | kind) as u16
+}
+
+fn header() -> Nfgenmsg {
+    let mut header = Nfgenmsg::new();
+    header.nfgen_family = INET;
+    header
+}
+
+fn batch_header() -> Nfgenmsg {
+    let mut header = Nfgenmsg::new();
+    header._res_id_be = (libc::NFNL_SUBSYS_NFTABLES as u16).to_be();
+    header
+}

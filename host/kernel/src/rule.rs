@@ -1,0 +1,296 @@
+//! nftables rules: what is looked at in a packet, and what becomes of it.
+//!
+//! A rule is a list of expressions on registers. Keys are loaded into registers from the first on, each
+//! field at a multiple of four bytes, which is how sets store concatenations.
+
+use std::ffi::CStr;
+
+use netlink_bindings::{
+    nftables::{CmpOps, FibFlags, PayloadBase, PushExprListAttrs, Registers, VerdictCode},
+    traits::Pusher,
+    utils,
+};
+use nshost_plan::Family;
+
+use crate::nft::Set;
+
+/// Where keys and looked-up values begin (`NFT_REG32_00`); each further register holds four bytes more.
+const FIRST: u32 = Registers::Reg3200 as u32;
+/// `NFTA_EXPR_DATA`.
+const EXPRESSION_DATA: u16 = 2;
+/// `NFT_FIB_RESULT_ADDRTYPE`; `netlink_bindings` 0.3 has another number.
+const ADDRESS_TYPE: u32 = 3;
+/// `NF_CT_STATE_BIT` of established and related.
+const FOLLOWS: u32 = 2 | 4;
+/// `NF_CT_STATE_INVALID_BIT`.
+const INVALID: u32 = 1;
+/// `IPS_DST_NAT`: the flow's destination was translated.
+const DESTINATION_TRANSLATED: u32 = 1 << 5;
+
+/// Something that a packet has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Load {
+    /// The name of the interface by which it comes.
+    In,
+    /// The name of the interface by which it goes.
+    Out,
+    /// IPv4 or IPv6.
+    Family,
+    /// TCP, UDP …
+    Protocol,
+    Source(Family),
+    Destination(Family),
+    /// The transport protocol's destination port.
+    Port,
+}
+
+/// A rule that is being written. Methods add conditions; the last call says what becomes of the packet.
+pub(crate) struct Rule {
+    comment: &'static str,
+    expressions: Vec<u8>,
+}
+
+impl Rule {
+    /// The comment is what `nft list` shows; it may be empty.
+    pub(crate) fn new(comment: &'static str) -> Self {
+        Rule { comment, expressions: Vec::with_capacity(512) }
+    }
+
+    pub(crate) fn comment(&self) -> &str {
+        self.comment
+    }
+
+    pub(crate) fn expressions(&self) -> &[u8] {
+        &self.expressions
+    }
+
+    /// Only packets of this family; needed before their addresses are looked at.
+    pub(crate) fn family(self, family: Family) -> Self {
+        self.load(Load::Family, FIRST).is(&[protocol_family(family) as u8])
+    }
+
+    /// Only if the key of these parts is in the set.
+    pub(crate) fn in_set(self, key: &[Load], set: &Set) -> Self {
+        self.key(key).look_up(set)
+    }
+
+    /// Only if the address begins with these bytes, or is them.
+    pub(crate) fn begins(mut self, address: Load, bytes: &[u8]) -> Self {
+        self.payload(address, FIRST, bytes.len() as u32);
+        self.is(bytes)
+    }
+
+    /// Only if the IPv6 source is link-local (`fe80::/10`, RFC 4291).
+    pub(crate) fn link_local_source(self) -> Self {
+        self.load(Load::Source(Family::V6), FIRST)
+            .masked(&first_bytes([0xff, 0xc0]))
+            .is(&first_bytes([0xfe, 0x80]))
+    }
+
+    /// Only what is addressed to this host, by whatever of its addresses.
+    pub(crate) fn for_this_host(mut self) -> Self {
+        self.list()
+            .nested_elem()
+            .nested_data_fib()
+            .push_dreg(FIRST)
+            .push_result(ADDRESS_TYPE)
+            .push_flags(FibFlags::Daddr as u32);
+        self.is(&u32::from(libc::RTN_LOCAL).to_ne_bytes())
+    }
+
+    /// Only what belongs to a flow whose first packet came through, or is an error message about one.
+    pub(crate) fn of_known_flow(self) -> Self {
+        self.conntrack(libc::NFT_CT_STATE, FOLLOWS)
+    }
+
+    /// Only what belongs to no flow and cannot begin one: it would leave without being translated.
+    pub(crate) fn of_no_flow(self) -> Self {
+        self.conntrack(libc::NFT_CT_STATE, INVALID)
+    }
+
+    /// Only flows whose destination was translated: forwards.
+    pub(crate) fn forwarded(self) -> Self {
+        self.conntrack(libc::NFT_CT_STATUS, DESTINATION_TRANSLATED)
+    }
+
+    pub(crate) fn accept(self) -> Self {
+        self.verdict(VerdictCode::Accept, None)
+    }
+
+    pub(crate) fn drop(self) -> Self {
+        self.verdict(VerdictCode::Drop, None)
+    }
+
+    /// Back to the chain from where this one was reached; from a hook's own chain: accepted.
+    pub(crate) fn back(self) -> Self {
+        self.verdict(VerdictCode::Return, None)
+    }
+
+    /// Goes on in another chain, and does not come back.
+    pub(crate) fn goto(self, chain: &CStr) -> Self {
+        self.verdict(VerdictCode::Goto, Some(chain))
+    }
+
+    /// To the address and port that the map has for the key; nothing if it has none.
+    pub(crate) fn translate_destination(self, family: Family, key: &[Load], map: &Set) -> Self {
+        let mut rule = self.key(key).look_up(map);
+        let port = FIRST + registers(Load::Destination(family));
+        rule.list()
+            .nested_elem()
+            .nested_data_nat()
+            .push_type(libc::NFT_NAT_DNAT as u32)
+            .push_family(protocol_family(family) as u32)
+            .push_reg_addr_min(FIRST)
+            .push_reg_proto_min(port);
+        rule
+    }
+
+    /// The source becomes the address of the interface by which it leaves.
+    pub(crate) fn masquerade(mut self) -> Self {
+        self.list().nested_elem().push_name(c"masq");
+        self
+    }
+
+    fn list(&mut self) -> PushExprListAttrs<&mut Vec<u8>> {
+        PushExprListAttrs::new(&mut self.expressions)
+    }
+
+    fn key(mut self, parts: &[Load]) -> Self {
+        let mut register = FIRST;
+        for part in parts {
+            self = self.load(*part, register);
+            register += registers(*part);
+        }
+        self
+    }
+
+    /// A map's value takes the place of the key. Written out, as `netlink_bindings` 0.3 numbers these
+    /// attributes differently from the kernel's `enum nft_lookup_attributes`.
+    fn look_up(mut self, set: &Set) -> Self {
+        const SET: u16 = 1;
+        const SOURCE_REGISTER: u16 = 2;
+        const DESTINATION_REGISTER: u16 = 3;
+        let mut expression = self.list().nested_elem().push_name(c"lookup");
+        let bytes = expression.as_vec_mut();
+        let data = utils::push_nested_header(bytes, EXPRESSION_DATA);
+        utils::push_header(bytes, SET, set.name.to_bytes_with_nul().len() as u16);
+        bytes.extend(set.name.to_bytes_with_nul());
+        let registers = [SOURCE_REGISTER, DESTINATION_REGISTER];
+        for register in &registers[..if set.value.is_empty() { 1 } else { 2 }] {
+            utils::push_header(bytes, *register, 4);
+            bytes.extend(FIRST.to_be_bytes());
+        }
+        utils::finalize_nested_header(bytes, data);
+        drop(expression);
+        self
+    }
+
+    fn load(mut self, what: Load, register: u32) -> Self {
+        let meta = match what {
+            Load::In => libc::NFT_META_IIFNAME,
+            Load::Out => libc::NFT_META_OIFNAME,
+            Load::Family => libc::NFT_META_NFPROTO,
+            Load::Protocol => libc::NFT_META_L4PROTO,
+            Load::Source(family) | Load::Destination(family) => {
+                self.payload(what, register, address_length(family));
+                return self;
+            }
+            Load::Port => {
+                self.payload(what, register, 2);
+                return self;
+            }
+        };
+        self.list().nested_elem().nested_data_meta().push_key(meta as u32).push_dreg(register);
+        self
+    }
+
+    /// The first bytes of a header's field; offsets by RFC 791, 8200, 9293 and 768.
+    fn payload(&mut self, what: Load, register: u32, length: u32) {
+        let (base, offset) = match what {
+            Load::Source(Family::V4) => (PayloadBase::NetworkHeader, 12),
+            Load::Destination(Family::V4) => (PayloadBase::NetworkHeader, 16),
+            Load::Source(Family::V6) => (PayloadBase::NetworkHeader, 8),
+            Load::Destination(Family::V6) => (PayloadBase::NetworkHeader, 24),
+            _ => (PayloadBase::TransportHeader, 2),
+        };
+        self.list()
+            .nested_elem()
+            .nested_data_payload()
+            .push_dreg(register)
+            .push_base(base as u32)
+            .push_offset(offset)
+            .push_len(length);
+    }
+
+    fn is(self, bytes: &[u8]) -> Self {
+        self.compare(CmpOps::Eq, bytes)
+    }
+
+    fn compare(mut self, operation: CmpOps, bytes: &[u8]) -> Self {
+        let compare = self.list().nested_elem().nested_data_cmp().push_sreg(FIRST).push_op(operation as u32);
+        compare.nested_data().push_value(bytes);
+        self
+    }
+
+    fn masked(mut self, mask: &[u8]) -> Self {
+        self.list()
+            .nested_elem()
+            .nested_data_bitwise()
+            .push_sreg(FIRST)
+            .push_dreg(FIRST)
+            .push_len(mask.len() as u32)
+            .nested_mask()
+            .push_value(mask)
+            .end_nested()
+            .nested_xor()
+            .push_value(&vec![0; mask.len()]);
+        self
+    }
+
+    /// Only if one of these bits is set.
+    fn conntrack(mut self, key: libc::c_int, bits: u32) -> Self {
+        self.list().nested_elem().nested_data_ct().push_key(key as u32).push_dreg(FIRST);
+        self.masked(&bits.to_ne_bytes()).compare(CmpOps::Neq, &[0; 4])
+    }
+
+    fn verdict(mut self, code: VerdictCode, chain: Option<&CStr>) -> Self {
+        let immediate = self.list().nested_elem().nested_data_immediate();
+        let verdict = immediate.push_dreg(Registers::RegVerdict as u32).nested_data().nested_verdict();
+        let verdict = verdict.push_code(code as u32);
+        drop(match chain {
+            Some(chain) => verdict.push_chain(chain),
+            None => verdict,
+        });
+        self
+    }
+}
+
+/// How many registers of four bytes it takes.
+fn registers(what: Load) -> u32 {
+    match what {
+        Load::In | Load::Out => libc::IFNAMSIZ as u32 / 4,
+        Load::Source(family) | Load::Destination(family) => address_length(family) / 4,
+        Load::Family | Load::Protocol | Load::Port => 1,
+    }
+}
+
+fn address_length(family: Family) -> u32 {
+    match family {
+        Family::V4 => 4,
+        Family::V6 => 16,
+    }
+}
+
+pub(crate) fn protocol_family(family: Family) -> libc::c_int {
+    match family {
+        Family::V4 => libc::NFPROTO_IPV4,
+        Family::V6 => libc::NFPROTO_IPV6,
+    }
+}
+
+/// An IPv6 address of which only the first bytes are not 0.
+fn first_bytes(bytes: [u8; 2]) -> [u8; 16] {
+    let mut address = [0; 16];
+    address[..2].copy_from_slice(&bytes);
+    address
+}

@@ -1,0 +1,233 @@
+//! The table and the host's settings: made, shared, put back.
+
+use nshost_kernel::{
+    network::{self, Wait},
+    probe::{self, State},
+};
+use serde_json::Value;
+
+use crate::{
+    lab::{Lab, Net, assert_as_before, census, on_host, sh},
+    plans::nat,
+    world::world,
+};
+
+const CONTAINER: &str = "169.254.1.2";
+
+fn forwarding(link: &str) -> String {
+    sh(&format!(
+        "cat /proc/sys/net/ipv4/conf/{link}/forwarding /proc/sys/net/ipv6/conf/{link}/force_forwarding"
+    ))
+    .replace('\n', "")
+}
+
+#[test]
+fn undo_leaves_the_host_as_it_was() {
+    on_host(|| {
+        let (_world, lab) = (world(), Lab::new());
+        sh("nft add table inet other; nft add chain inet other c '{ type filter hook forward priority 5; }'");
+        let before = census();
+        let plan = nat("veth0", "169.254.1").v6(1).masquerade("fd00:1::2", "eth0");
+        let plan =
+            plan.forward(None, 8080, 3, CONTAINER).forward(Some("198.51.100.2"), 9000, 1, "169.254.1.2");
+        let container = lab.launch(plan.forward(None, 8080, 1, "fd00:1::2").done());
+        assert_eq!((forwarding("eth0"), forwarding("eth1")), ("11".into(), "11".into()));
+        lab.end(container);
+        assert_as_before(&before);
+    });
+}
+
+#[test]
+fn what_is_let_go_is_out_of_the_table_at_once() {
+    on_host(|| {
+        let (_world, lab) = (world(), Lab::new());
+        let container = lab.launch(nat("veth0", "169.254.1").forward(None, 8080, 1, CONTAINER).done());
+        lab.undo(container.receipt, Wait::LetGo);
+        assert_eq!(sh("nft list ruleset"), "");
+        assert_eq!(forwarding("eth0"), "00");
+        network::close_aside();
+    });
+}
+
+#[test]
+fn nft_reads_the_table_and_takes_it_back() {
+    on_host(|| {
+        let (_world, lab) = (world(), Lab::new());
+        let plan = nat("veth0", "169.254.1").forward(None, 8080, 2, CONTAINER).forward(
+            Some("198.51.100.2"),
+            80,
+            1,
+            CONTAINER,
+        );
+        let plan = plan.route(crate::plans::HOST_END, "10.9.0.0/16", Some(CONTAINER));
+        let container = lab.launch(plan.done());
+        let text = sh("nft list ruleset");
+        let id = &container.receipt.record().id;
+        for expected in [
+            format!("tcp . 8080 comment \"{id}\" : 169.254.1.2 . 80"),
+            format!("tcp . 8081 comment \"{id}\" : 169.254.1.2 . 81"),
+            format!("198.51.100.2 . tcp . 80 comment \"{id}\" : 169.254.1.2 . 80"),
+            format!("\"veth0\" . 169.254.1.2 . \"eth0\" comment \"{id}\""),
+            format!("\"veth0\" . 10.9.0.0/16 comment \"{id}\""),
+            "ipv4 . \"eth0\"".to_string(),
+            "dnat ip to ip daddr . meta l4proto . th dport map @forwards_at4".to_string(),
+        ] {
+            assert!(text.contains(&expected), "{expected} is not in\n{text}");
+        }
+        let json: Value = serde_json::from_str(&sh("nft -j list ruleset")).expect("JSON");
+        assert!(json["nftables"].as_array().is_some_and(|items| items.len() > 30));
+        // What nft says back to itself makes the same table.
+        Net::new().inside(|| {
+            sh(&format!("nft -f - <<'END'\n{text}\nEND"));
+            assert_eq!(sh("nft list ruleset"), text);
+        });
+        lab.end(container);
+    });
+}
+
+#[test]
+fn the_last_one_to_leave_turns_off_the_light() {
+    on_host(|| {
+        let (_world, lab) = (world(), Lab::new());
+        let before = census();
+        let first = lab.launch(nat("veth0", "169.254.1").done());
+        let second = lab.launch(nat("veth2", "169.254.2").done());
+        assert!(
+            second.receipt.record().forwarding.iter().all(|hold| !hold.was_on),
+            "as the first one found it"
+        );
+        lab.end(first);
+        assert_eq!(forwarding("eth0"), "10");
+        assert!(sh("nft list set inet nshost closed").contains("eth0"));
+        assert!(!sh("nft list ruleset").contains("veth0"));
+        lab.end(second);
+        assert_as_before(&before);
+    });
+}
+
+#[test]
+fn forwarding_that_was_on_stays_on() {
+    on_host(|| {
+        let (_world, lab) = (world(), Lab::new());
+        sh("echo 1 > /proc/sys/net/ipv4/conf/eth0/forwarding");
+        let before = census();
+        let container = lab.launch(nat("veth0", "169.254.1").done());
+        assert!(
+            !sh("nft list set inet nshost closed").contains("eth0"),
+            "the operator's routing is not ours to close"
+        );
+        lab.end(container);
+        assert_as_before(&before);
+    });
+}
+
+#[test]
+fn a_taken_port_is_a_conflict_and_stays_whose_it_is() {
+    on_host(|| {
+        let (_world, lab, stranger) = (world(), Lab::new(), Lab::new());
+        let container = lab.launch(nat("veth0", "169.254.1").forward(None, 8080, 1, CONTAINER).done());
+        // Another ledger does not know that the port is taken; the table does.
+        let plan = nat("veth2", "169.254.2").forward(None, 8000, 100, "169.254.2.2").done();
+        let (mut receipt, net) = (stranger.receipt(plan), Net::new());
+        let before = sh("nft list ruleset");
+        let error = stranger.try_set_up(&mut receipt, &net).expect_err("the port is taken");
+        assert!(error.is_conflict() && error.subject.contains("8000-8099"), "{error}");
+        assert_eq!(sh("nft list ruleset"), before, "all or nothing");
+        let holders = [container.receipt.record().clone()];
+        assert!(network::take_down(receipt.record(), &holders, Wait::Gone).is_empty());
+        assert_eq!(sh("nft list ruleset"), before, "undo deletes only what carries its id");
+        lab.end(container);
+    });
+}
+
+#[test]
+fn undo_bears_what_others_have_deleted() {
+    on_host(|| {
+        let (_world, lab) = (world(), Lab::new());
+        let other = lab.launch(nat("veth2", "169.254.2").done());
+        for damage in [
+            "nft delete element inet nshost forwards4 '{ tcp . 8080 }'",
+            "ip link del veth0",
+            "nft delete table inet nshost",
+            "true",
+        ] {
+            let container = lab.launch(nat("veth0", "169.254.1").forward(None, 8080, 1, CONTAINER).done());
+            sh(damage);
+            lab.end(container);
+            assert!(!sh("nft list ruleset").contains("veth0"), "after {damage}");
+        }
+        lab.end(other);
+    });
+}
+
+#[test]
+fn undo_of_what_never_was_does_nothing() {
+    on_host(|| {
+        let (_world, lab) = (world(), Lab::new());
+        let before = census();
+        let receipt = lab.receipt(nat("veth0", "169.254.1").forward(None, 8080, 1, CONTAINER).done());
+        lab.undo(receipt, Wait::Gone);
+        assert_as_before(&before);
+    });
+}
+
+#[test]
+fn a_table_of_that_name_by_somebody_else_is_left_alone() {
+    on_host(|| {
+        let (_world, lab, net) = (world(), Lab::new(), Net::new());
+        sh("nft add table inet nshost; nft add set inet nshost links '{ type ifname; }'");
+        let before = sh("nft list ruleset");
+        let mut receipt = lab.receipt(nat("veth0", "169.254.1").done());
+        let error = lab.try_set_up(&mut receipt, &net).expect_err("not our table");
+        assert!(error.hint.contains("nft delete table"), "{error}");
+        let errors = network::take_down(receipt.record(), &[], Wait::Gone);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(sh("nft list ruleset"), before);
+    });
+}
+
+#[test]
+fn as_many_ports_as_a_plan_can_have() {
+    on_host(|| {
+        let (_world, lab) = (world(), Lab::new());
+        let before = census();
+        let container = lab.launch(nat("veth0", "169.254.1").forward(None, 20000, 4096, CONTAINER).done());
+        let other = lab.launch(nat("veth2", "169.254.2").done());
+        assert_eq!(sh("nft list map inet nshost forwards4").matches("tcp .").count(), 4096);
+        lab.end(container);
+        assert!(!sh("nft list ruleset").contains("tcp ."));
+        lab.end(other);
+        assert_as_before(&before);
+    });
+}
+
+#[test]
+fn probing_changes_nothing() {
+    on_host(|| {
+        let _world = world();
+        let before = census();
+        let probes = probe::all();
+        assert_as_before(&before);
+        let state = |name: &str| {
+            probes.iter().find(|probe| probe.name == name).unwrap_or_else(|| panic!("{name}")).state
+        };
+        for name in [
+            "veth",
+            "nftables",
+            "nftables NAT for inet",
+            "nftables fib",
+            "table inet nshost",
+            "network namespace",
+        ] {
+            assert_eq!(state(name), State::Present, "{name}: {probes:?}");
+        }
+        assert_eq!(state("other firewalls"), State::Present);
+        sh(
+            "nft add table ip filter; nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'",
+        );
+        let probes = probe::all();
+        let found = probes.iter().find(|probe| probe.name == "other firewalls").expect("probe");
+        assert_eq!(found.state, State::Disabled);
+        assert!(found.detail.contains("ip filter FORWARD") && found.remedy.contains("iptables"), "{found:?}");
+    });
+}
