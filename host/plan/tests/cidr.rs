@@ -157,3 +157,17 @@ fn the_ends_of_address_space() {
         assert!(bad.parse::<PortRange>().is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_free_network_is_found_behind_many_that_are_taken() {
+    let range: Cidr = "10.0.0.0/16".parse().unwrap();
+    let facts = Facts { routes: vec!["10.0.0.0/20".parse().unwrap()], ..Facts::default() };
+    assert_eq!(facts.free_network(range, 30), "10.0.16.0/30".parse().ok());
+    // With its instance number a launch begins elsewhere, and goes round.
+    let facts = Facts { instance: 7, ..facts };
+    assert_eq!(facts.free_network(range, 24), "10.0.16.0/24".parse().ok());
+    let facts = Facts { instance: 300, ..facts };
+    assert_eq!(facts.free_network(range, 24), "10.0.44.0/24".parse().ok());
+    assert_eq!(facts.free_network(range, 15), None);
+    assert_eq!(facts.free_network(range, 33), None);
+}

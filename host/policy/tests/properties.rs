@@ -45,7 +45,7 @@ fn denied(plan: &Plan, grants: &Grants, facts: &Facts) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(plans::config(2000))]
+    #![proptest_config(plans::config(1500))]
 
     fn the_check_says_what_the_model_says(plan in plans::plan(), file in common::file(), facts in common::facts()) {
         let grants = grants(&file);
@@ -107,7 +107,7 @@ fn the_check_says_what_the_model_says_in_every_case() {
 }
 
 proptest! {
-    #![proptest_config(plans::config(400))]
+    #![proptest_config(plans::config(300))]
 
     #[test]
     fn check_is_a_fold_of_check_step(plan in plans::plan(), file in common::file(), facts in common::facts()) {
@@ -215,5 +215,36 @@ proptest! {
             let fewer = Grants::parse(&kept.join("\n\n"), "fewer.toml").unwrap();
             prop_assert!(!denied(&plan, &fewer, &facts).is_empty(), "not needed:\n{}\nof\n{text}", parts[leave_out], text = text);
         }
+    }
+
+    #[test]
+    fn a_suggestion_allows_nothing_else(plan in plans::plan(), other in plans::plan(), facts in common::facts()) {
+        let suggested = suggest(&plan, &facts);
+        let refused = denied(&other, &suggested, &facts);
+        for (index, step) in other.steps().iter().enumerate() {
+            prop_assert!(refused.contains(&index) || is_part_of(step, &plan), "{:?}\n{}", step, suggested.to_toml());
+        }
+    }
+}
+
+/// Whether a step asks for no more than the steps of a plan that are like it.
+fn is_part_of(step: &Step, plan: &Plan) -> bool {
+    let any = |part: &dyn Fn(&Step) -> bool| plan.steps().iter().any(part);
+    match step {
+        Step::Veth(_) | Step::Masquerade(_) => any(&|other| other == step),
+        Step::Address(asked) => any(
+            &|other| matches!(other, Step::Address(had) if had.interface.side() == asked.interface.side() && had.cidr.contains(asked.cidr)),
+        ),
+        Step::Route(asked) => any(
+            &|other| matches!(other, Step::Route(had) if had.interface.side() == asked.interface.side() && had.to.contains(asked.to)),
+        ),
+        Step::Forward(asked) => common::each_port(asked.ports).all(|port| {
+            any(&|other| {
+                matches!(other, Step::Forward(had) if had.protocol == asked.protocol
+                    && had.host_address.is_none_or(|address| Some(address) == asked.host_address)
+                    && common::each_port(had.ports).any(|other| other == port))
+            })
+        }),
+        _ => true,
     }
 }

@@ -349,6 +349,23 @@ path = "/bin/bash"
     );
 }
 
+/// 80 and 81 on all addresses, for IPv4, become one rule, and only that covers both ports on one IPv6 address.
+#[test]
+fn a_joined_rule_makes_others_needless() {
+    let inside = "fd00::2".parse().unwrap();
+    let six = Forward { to: inside, ..forward(Protocol::Tcp, Some("2001:db8::1"), 80, 81) };
+    let mut steps: Vec<Step> = linked().into();
+    steps.extend([
+        address(CONTAINER, "fd00::2/64"),
+        Step::Forward(six),
+        Step::Forward(forward(Protocol::Tcp, None, 80, 80)),
+        Step::Forward(forward(Protocol::Tcp, None, 81, 81)),
+    ]);
+    let suggested = suggest(&plan(steps), &facts()).to_toml();
+    assert!(suggested.ends_with("\n\n[[forward]]\nprotocol = \"tcp\"\nports = \"80-81\"\n"), "{suggested}");
+    assert_eq!(suggested.matches("[[forward]]").count(), 1);
+}
+
 #[test]
 fn a_plan_has_no_more_steps_than_were_granted() {
     let variable = |n: u32| Step::Variable(Variable::new(format!("V{n}"), String::new()).unwrap());

@@ -1,0 +1,92 @@
+//! Writes the seeds of `plan_decode`, whose format follows the types: `corpus/plan_decode/*.seed`.
+
+use std::{fs, io, path::Path};
+
+use nshost_fuzz::grants;
+use nshost_plan::{
+    AbsolutePath, Cidr, Command, FactsRead, Interface, LinkId, LinkName, Namespace, Plan, ResolvConf, Route,
+    Side, Step, UtsName, Variable, Veth, codec,
+};
+use nshost_policy::wire::{Answer, Failure, Level, LogLine, ScriptError, Used};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/plan_decode");
+    fs::create_dir_all(&directory)?;
+    let write = |name: &str, bytes: &[u8]| fs::write(directory.join(name).with_extension("seed"), bytes);
+    let network = grants::plan()?;
+    let inside = inside()?;
+    write("plan-empty", &codec::encode(&Plan::default()))?;
+    write("plan-network", &codec::encode(&network))?;
+    write("plan-inside", &codec::encode(&inside))?;
+    write("plan-v6", &codec::encode(&v6()?))?;
+    write("answer-plan", &codec::encode(&answer(Ok(network.clone()))))?;
+    for (name, failure) in failures() {
+        write(&format!("answer-{name}"), &codec::encode(&answer(Err(failure))))?;
+    }
+    let mut frames = Vec::new();
+    codec::write_frame(&mut frames, &codec::encode(&answer(Ok(inside))))?;
+    codec::write_frame(&mut frames, b"")?;
+    write("frames", &frames)?;
+    let unfit = codec::encode(&[Step::Namespace(Namespace::User), Step::Namespace(Namespace::User)].to_vec());
+    write("steps-twice", &unfit)
+        .and_then(|()| write("frame-too-long", &u32::MAX.to_le_bytes()))
+        .map_err(|error: io::Error| error.into())
+}
+
+fn inside() -> Result<Plan, nshost_plan::Error> {
+    let text = ToString::to_string;
+    let mut steps: Vec<Step> = Namespace::ALL.into_iter().map(Step::Namespace).collect();
+    steps.extend([
+        Step::Hostname(UtsName::try_from(text("In Namespace"))?),
+        Step::DomainName(UtsName::try_from(text("example"))?),
+        Step::PrivatePropagation,
+        Step::Proc,
+        Step::ResolvConf(ResolvConf::try_from(vec![std::net::IpAddr::from([192, 0, 2, 1])])?),
+        Step::Variable(Variable::new(text("TERM"), text("xterm"))?),
+        Step::WorkingDirectory(AbsolutePath::try_from(text("/tmp"))?),
+        Step::Up(Interface::Loopback),
+        Step::Command(Command::parse(["/bin/sh", "-c", "id"].map(String::from))?),
+    ]);
+    Plan::try_from(steps)
+}
+
+fn v6() -> Result<Plan, nshost_plan::Error> {
+    let name = |text: &str| LinkName::try_from(text.to_string());
+    let end = |side| Interface::End(LinkId(0), side);
+    let address = |side, cidr: Cidr| Step::Address(nshost_plan::Address { interface: end(side), cidr });
+    let via = Some("fd00::1/128".parse::<Cidr>()?.address());
+    let route = Route { interface: end(Side::Container), to: "fd00:1::/32".parse()?, via };
+    Plan::try_from(vec![
+        Step::Namespace(Namespace::Network),
+        Step::Veth(Veth { host: name("h")?, container: name("c")? }),
+        address(Side::Host, "fd00::1/64".parse()?),
+        address(Side::Container, "fd00::2/64".parse()?),
+        Step::Up(end(Side::Host)),
+        Step::Up(end(Side::Container)),
+        Step::Route(route),
+    ])
+}
+
+fn answer(outcome: Result<Plan, Failure>) -> Answer {
+    let line = |level, text: &str| LogLine { level, text: text.to_string() };
+    let log = vec![line(Level::Info, "hello"), line(Level::Err, "\u{1b}[2J")];
+    Answer {
+        outcome,
+        log,
+        read: FactsRead::ALL,
+        used: Used { wall_us: 300, host_calls: 12, ..Used::default() },
+    }
+}
+
+fn failures() -> [(&'static str, Failure); 5] {
+    let text = ToString::to_string;
+    let denied =
+        ScriptError::Denied { capability: text("link"), subject: text("veth0"), hint: text("[[link]]") };
+    [
+        ("denied", Failure::Script(denied)),
+        ("other", Failure::Script(ScriptError::Other(None))),
+        ("budget", Failure::Budget { name: text("wall time"), limit: 1000, unit: text("ms") }),
+        ("trap", Failure::Trap(text("unreachable"))),
+        ("lock", Failure::Lock { what: text("seccomp"), errno: 22 }),
+    ]
+}
