@@ -64,7 +64,7 @@ impl fmt::Display for Failure {
 
 impl From<nshost_kernel::Error> for Failure {
     fn from(error: nshost_kernel::Error) -> Self {
-        let message = format!("cannot {} {}: {}", error.step, error.subject, error.source);
+        let message = format!("failed: {} {}: {}", error.step, error.subject, error.source);
         Failure::ours(message).hint(error.hint)
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use nshost_kernel::{
     container::{self, Running, Settings, Waiting},
-    facts, identity, link, netlink,
+    facts, identity, link,
     network::{self, Wait},
     rootless,
     signals::Signals,
@@ -85,7 +85,7 @@ pub fn launch(request: &Request) -> Result<u8, Failure> {
     let launched = launch.until_launched(&mut audit)?;
     let status = launch.until_ended(launched, &signals, &mut audit);
     // The last thing: what the kernel is slow to let go of must not keep the operator waiting.
-    netlink::close_lingering_elsewhere();
+    network::close_aside();
     status
 }
 
@@ -189,7 +189,8 @@ impl Launch<'_> {
             return Err(error.into());
         }
         let lock = self.ledger.lock().map_err(|error| Stopped::Failed(error.into()))?;
-        network::set_up(receipt, &lock, network)?;
+        let others = self.others(receipt.record()).map_err(Stopped::Failed)?;
+        network::set_up(receipt, &lock, &others, network)?;
         Ok(())
     }
 
@@ -207,11 +208,16 @@ impl Launch<'_> {
         Ok(status)
     }
 
+    /// Everybody else of whom something may exist on this host; to be asked under the host's lock.
+    fn others(&self, record: &Record) -> Result<Vec<Record>, Failure> {
+        Ok(self.ledger.standing()?.others(&record.id))
+    }
+
     /// Removes everything outside the container. What the kernel removes by itself it is left to.
     fn undo(&self, receipt: Receipt) -> Result<(), Failure> {
         let record = receipt.record();
         let lock = self.ledger.lock()?;
-        let others = self.ledger.standing()?.others(&record.id);
+        let others = self.others(record)?;
         let errors = network::take_down(record, &others, Wait::LetGo);
         drop(lock);
         let vanishing = !record.macs.is_empty();

@@ -54,7 +54,7 @@ pub fn evaluate(
 pub fn compile(module: File, artifact: File) -> Result<Result<File, Answered>, Failure> {
     let copy =
         artifact.try_clone().map_err(|error| Failure::ours(format!("cannot copy a descriptor: {error}")))?;
-    let mut helper = Helper::start("nshost-compiler", "compile", module.into(), copy.into())?;
+    let helper = Helper::start("nshost-compiler", "compile", module.into(), copy.into())?;
     match helper.answer::<CompileAnswer>()?.outcome {
         Ok(_) => Ok(Ok(artifact)),
         Err(failure) => Ok(Err(failure)),

@@ -42,7 +42,8 @@ pub(crate) fn into_namespaces(namespaces: Namespaces, orders: &Orders<'_>) -> Re
     };
     // SAFETY: `arguments` is a clone_args of the size given, without CLONE_VM or CLONE_SETTLS, so the
     // child has a copy of this memory and stack like after fork; `pidfd` outlives the call.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, mem::size_of::<CloneArguments>()) };
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, mem::size_of::<CloneArguments>()) };
     match pid {
         -1 => Err(refused(namespaces)),
         // SAFETY: this is the child, cloned from a single-threaded process (asserted); the orders were
@@ -73,7 +74,10 @@ fn assert_single_thread() -> Result<(), Error> {
     if tasks.nlink() == 3 {
         return Ok(());
     }
-    let reason = std::io::Error::other(format!("{} threads, where there must be one", tasks.nlink().saturating_sub(2)));
+    let reason = std::io::Error::other(format!(
+        "{} threads, where there must be one",
+        tasks.nlink().saturating_sub(2)
+    ));
     Err(Error::new("clone", "the launcher", reason))
 }
 

@@ -77,7 +77,9 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     drop(rendered);
     let Channels { gate_opener, report_reader, .. } = channels;
     let mut waiting = Waiting { pid, pidfd, network: None, gate: Some(gate_opener), report: report_reader };
-    receipt.started(process::identify(pid)?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
+    receipt
+        .started(process::identify(pid)?)
+        .map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
     if namespaces.contains(Namespace::User) {
         identity::map(receipt.record(), pid)?;
     }
@@ -98,7 +100,8 @@ impl Waiting {
         let gate = self.gate.take().ok_or_else(|| Error::new("open gate", "container", Errno::EBADF))?;
         File::from(gate).write_all(&[1]).map_err(|e| Error::new("open gate", "container", e))?;
         let mut bytes = Vec::new();
-        let report = File::from(self.report.try_clone().map_err(|e| Error::new("read report", "container", e))?);
+        let report =
+            File::from(self.report.try_clone().map_err(|e| Error::new("read report", "container", e))?);
         report
             .take(Report::SIZE as u64)
             .read_to_end(&mut bytes)
@@ -150,7 +153,8 @@ impl Channels {
         let failed = |errno| Error::new("make channel", "container", errno);
         let (gate_waiter, gate_opener) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
         let (report_reader, report_writer) =
-            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC).map_err(failed)?;
+            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
+                .map_err(failed)?;
         Ok(Channels { gate_waiter, gate_opener, report_reader, report_writer })
     }
 }
@@ -169,9 +173,13 @@ fn not_started(report: Report) -> NotStarted {
         Stage::DomainName => ("set domain name", ""),
         Stage::Propagation => ("make mounts private", ""),
         Stage::ResolvConf => ("put in place", "is there an /etc/resolv.conf to mount over?"),
-        Stage::Proc => ("mount", "a user namespace may mount /proc only where the host's is not partly hidden"),
+        Stage::Proc => {
+            ("mount", "a user namespace may mount /proc only where the host's is not partly hidden")
+        }
         Stage::Terminal => ("take the terminal", ""),
-        Stage::WorkingDirectory => ("change directory", "the path must exist in the container and be open to its root"),
+        Stage::WorkingDirectory => {
+            ("change directory", "the path must exist in the container and be open to its root")
+        }
         Stage::Descriptors => ("close descriptors", ""),
         Stage::Reaper => ("fork", ""),
         Stage::Exec => ("execute", "is it installed, executable, and on the PATH of the container?"),
@@ -182,7 +190,10 @@ fn not_started(report: Report) -> NotStarted {
         Stage::Exec => "the command",
         _ => "in the container",
     };
-    NotStarted { stage: report.stage, error: Error::new(step, subject, Errno::from_raw(report.errno)).hint(hint) }
+    NotStarted {
+        stage: report.stage,
+        error: Error::new(step, subject, Errno::from_raw(report.errno)).hint(hint),
+    }
 }
 
 /// Quotes a command for a message.

@@ -1,7 +1,7 @@
 //! Performs what has a receipt: the system calls, and the only `unsafe` besides `init` and `script`.
 //!
 //! Three parts: the container's processes (`clone`, `container`, `identity`, `orders`, `process`,
-//! `signals`, `supervise`, `terminal`, `rootless`), its network (`network` is the list; a file for each
+//! `signals`, `supervise`, `memory`, `terminal`, `rootless`), its network (`network` is the list; a file for each
 //! noun; `netlink`, `nft`, `rule` and `ruleset` are how that is said to the kernel), and what the kernel
 //! says of itself (`facts`, `probe`).
 
@@ -15,6 +15,7 @@ mod firewall;
 mod forwarding;
 pub mod identity;
 pub mod link;
+mod memory;
 mod namespace;
 mod nat;
 mod netlink;

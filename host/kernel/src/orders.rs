@@ -41,7 +41,10 @@ impl<'a> Rendered<'a> {
         Ok(Rendered {
             plan,
             candidates: candidates(program, path)?,
-            arguments: command.iter().map(|argument| c_string(argument.as_str())).collect::<Result<_, _>>()?,
+            arguments: command
+                .iter()
+                .map(|argument| c_string(argument.as_str()))
+                .collect::<Result<_, _>>()?,
             environment: environment.iter().map(|entry| c_string(entry)).collect::<Result<_, _>>()?,
             working_directory: c_string(working_directory.unwrap_or("/"))?,
             resolv_conf,
@@ -102,7 +105,8 @@ fn environment(plan: &Plan, term: Option<&str>) -> Vec<String> {
             _ => None,
         })
         .collect();
-    let defaults = [("PATH", Some(DEFAULT_PATH)), ("HOME", Some("/")), ("container", Some("nshost")), ("TERM", term)];
+    let defaults =
+        [("PATH", Some(DEFAULT_PATH)), ("HOME", Some("/")), ("container", Some("nshost")), ("TERM", term)];
     defaults
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -118,7 +122,10 @@ fn candidates(program: &str, path: &str) -> Result<Vec<CString>, Error> {
     if program.contains('/') {
         return Ok(vec![c_string(program)?]);
     }
-    path.split(':').filter(|directory| directory.starts_with('/')).map(|d| c_string(&format!("{d}/{program}"))).collect()
+    path.split(':')
+        .filter(|directory| directory.starts_with('/'))
+        .map(|d| c_string(&format!("{d}/{program}")))
+        .collect()
 }
 
 fn c_string(text: &str) -> Result<CString, Error> {
@@ -128,4 +135,3 @@ fn c_string(text: &str) -> Result<CString, Error> {
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
-

@@ -18,7 +18,8 @@ pub fn identify(pid: Pid) -> Result<ProcessId, Error> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).map_err(|e| Error::new("read", &path, e))?;
     // The command's name stands in parentheses and may hold anything; field 3 follows the last one.
-    let start = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse().ok());
+    let start =
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse().ok());
     let start = start.ok_or_else(|| Error::new("read", path, io::Error::from(io::ErrorKind::InvalidData)))?;
     Ok(ProcessId { pid: pid.as_raw(), start })
 }
@@ -45,7 +46,13 @@ pub fn kill(process: ProcessId) -> Result<(), Error> {
 pub(crate) fn signal(pidfd: &OwnedFd, signal: i32) -> Result<(), Error> {
     // SAFETY: an open pidfd, a signal number, no siginfo, no flags.
     let sent = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, ptr::null::<libc::siginfo_t>(), 0)
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            ptr::null::<libc::siginfo_t>(),
+            0,
+        )
     };
     if sent == 0 {
         return Ok(());

@@ -17,8 +17,9 @@ pub fn enter_private_host() -> Result<(), Error> {
     let (user, group) = (geteuid(), getegid());
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
     unshare(flags).map_err(|errno| {
-        Error::new("unshare", "user, network and mount namespace", errno)
-            .hint("without root this needs unprivileged user namespaces; `nshost doctor` tells what forbids them")
+        Error::new("unshare", "user, network and mount namespace", errno).hint(
+            "without root this needs unprivileged user namespaces; `nshost doctor` tells what forbids them",
+        )
     })?;
     write("/proc/self/setgroups", "deny")?;
     write("/proc/self/uid_map", &format!("0 {user} 1\n"))?;

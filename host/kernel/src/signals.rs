@@ -34,7 +34,9 @@ impl Signals {
         set.add(Signal::SIGPIPE);
         set.thread_block().map_err(failed)?;
         set.remove(Signal::SIGPIPE);
-        Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)?))
+        Ok(Signals(
+            SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)?,
+        ))
     }
 
     /// The next signal that waits.

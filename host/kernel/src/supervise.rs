@@ -9,7 +9,7 @@ use nix::{
     unistd::{read, write},
 };
 
-use crate::{Error, container::Running, process, signals::Signals, terminal::Terminal};
+use crate::{Error, container::Running, memory, process, signals::Signals, terminal::Terminal};
 
 /// What came of one look at the terminal's side.
 #[derive(PartialEq)]
@@ -17,6 +17,9 @@ enum Flow {
     Open,
     Ended,
 }
+
+/// A command that runs for longer than this is waited for with as little memory as possible, in ms.
+const SHORT: u8 = 100;
 
 /// Returns the command's exit status: its own, or 128 + N for signal N.
 pub fn until_end(running: &Running, signals: &Signals, terminal: Option<&mut Terminal>) -> Result<u8, Error> {
@@ -38,12 +41,13 @@ pub fn until_end(running: &Running, signals: &Signals, terminal: Option<&mut Ter
 }
 
 fn while_running(running: &Running, signals: &Signals, killed_for: &mut Option<Signal>) -> Result<(), Error> {
+    let mut settled = false;
     loop {
         let mut wanted = [
             PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN),
             PollFd::new(signals.descriptor().as_fd(), PollFlags::POLLIN),
         ];
-        wait_for(&mut wanted)?;
+        wait_for(&mut wanted, &mut settled)?;
         let [ended, signalled] = wanted.map(|fd| fd.any().unwrap_or(false));
         if signalled {
             forward_all(running, signals, None, killed_for)?;
@@ -62,7 +66,7 @@ fn relay_while_running(
 ) -> Result<(), Error> {
     let stdin = std::io::stdin();
     let mut keys = terminal.is_raw();
-    let mut output = Flow::Open;
+    let (mut output, mut settled) = (Flow::Open, false);
     loop {
         let none = PollFlags::empty();
         let mut wanted = [
@@ -71,7 +75,7 @@ fn relay_while_running(
             PollFd::new(terminal.controller(), if output == Flow::Open { PollFlags::POLLIN } else { none }),
             PollFd::new(stdin.as_fd(), if keys { PollFlags::POLLIN } else { none }),
         ];
-        wait_for(&mut wanted)?;
+        wait_for(&mut wanted, &mut settled)?;
         let [ended, signalled, printed, typed] = wanted.map(|fd| fd.any().unwrap_or(false));
         if signalled {
             forward_all(running, signals, Some(terminal), killed_for)?;
@@ -92,8 +96,15 @@ fn relay_while_running(
     }
 }
 
-fn wait_for(wanted: &mut [PollFd<'_>]) -> Result<(), Error> {
-    match poll(wanted, PollTimeout::NONE) {
+/// Waits for any of the descriptors. `settled`: whether it has become a long wait.
+fn wait_for(wanted: &mut [PollFd<'_>], settled: &mut bool) -> Result<(), Error> {
+    let patience = if *settled { PollTimeout::NONE } else { PollTimeout::from(SHORT) };
+    match poll(wanted, patience) {
+        Ok(0) if !*settled => {
+            *settled = true;
+            memory::give_back_program();
+            wait_for(wanted, settled)
+        }
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(Error::new("poll", "container", errno)),
     }

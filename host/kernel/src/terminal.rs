@@ -33,18 +33,27 @@ impl Terminal {
     /// A pseudo-terminal of the operator's size and settings; `None` where none of the three
     /// standard descriptors is a terminal.
     pub fn for_operator() -> Result<Option<Terminal>, Error> {
-        let replaces = [std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
+        let replaces = [
+            std::io::stdin().is_terminal(),
+            std::io::stdout().is_terminal(),
+            std::io::stderr().is_terminal(),
+        ];
         if replaces == [false; 3] {
             return Ok(None);
         }
         let failed = |what: &'static str| move |errno| Error::new(what, "pseudo-terminal", errno);
-        let controller = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).map_err(failed("open"))?;
+        let controller =
+            posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).map_err(failed("open"))?;
         grantpt(&controller).map_err(failed("grant"))?;
         unlockpt(&controller).map_err(failed("unlock"))?;
         // Without going through a path in /dev/pts that somebody may have exchanged (CVE-2025-52565).
         // SAFETY: the controller is open; the argument is a set of open(2) flags.
         let fd = unsafe {
-            libc::ioctl(controller.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)
+            libc::ioctl(
+                controller.as_raw_fd(),
+                libc::TIOCGPTPEER,
+                libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC,
+            )
         };
         if fd < 0 {
             return Err(Error::last("open", "pseudo-terminal"));
@@ -63,7 +72,8 @@ impl Terminal {
     /// Gives the container's end to its root, so that it can be opened anew there.
     pub fn give_to(&self, user: u32) -> Result<(), Error> {
         let Some(end) = &self.container_end else { return Ok(()) };
-        std::os::unix::fs::fchown(end, Some(user), None).map_err(|e| Error::new("change owner", "pseudo-terminal", e))
+        std::os::unix::fs::fchown(end, Some(user), None)
+            .map_err(|e| Error::new("change owner", "pseudo-terminal", e))
     }
 
     /// Passes every key to the container from now on, if this process has the terminal's foreground.
@@ -102,7 +112,8 @@ impl Terminal {
 
     /// Where output goes: the operator's terminal.
     pub(crate) fn operator(&self) -> BorrowedFd<'static> {
-        let fd = (0..).zip(self.replaces).find_map(|(fd, is_terminal)| is_terminal.then_some(fd)).unwrap_or(0);
+        let fd =
+            (0..).zip(self.replaces).find_map(|(fd, is_terminal)| is_terminal.then_some(fd)).unwrap_or(0);
         // SAFETY: the standard descriptors stay open for the life of this process.
         unsafe { BorrowedFd::borrow_raw(fd) }
     }

@@ -27,8 +27,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let inspection = worker::inspect(module.file()?)?.map_err(failure::of_script)?;
     let digest = hex(module.digest());
     let is_setup_script = inspection.exports.iter().any(|export| export == "setup");
+    // What has no package is a type that the world itself uses.
+    let interfaces = inspection.imports.iter().filter(|import| import.contains(':'));
     let (ours, others): (Vec<&String>, Vec<&String>) =
-        inspection.imports.iter().partition(|import| import.starts_with("nshost:"));
+        interfaces.partition(|import| import.starts_with("nshost:"));
     let text = if arguments.json {
         let value = json!({
             "schema": 1,

@@ -20,7 +20,7 @@ pub fn enter_disposable() -> Result<()> {
     if std::env::var_os(INSIDE).is_some() {
         return Ok(());
     }
-    let prepare = "ip link set lo up; mount -t tmpfs none /run; mount -t tmpfs none /var/cache; mount -t sysfs none /sys; exec \"$@\"";
+    let prepare = "ip link set lo up; mount -t tmpfs none /run; mount -t tmpfs none /var/cache; exec \"$@\"";
     let error = Command::new("unshare")
         .args(["--net", "--mount", "--propagation", "private", "sh", "-c", prepare, "sh"])
         .args(std::env::args_os())

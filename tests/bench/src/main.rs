@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: whole-process wall time of a launch, against a floor and against what people
 //! use today. All commands take turns within one run, in a host namespace of their own; medians.
 
+#![expect(clippy::disallowed_methods, reason = "this is not the launcher")]
+
 mod host;
 mod peers;
 
