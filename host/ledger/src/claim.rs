@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// An entry that this process owns.
+#[derive(Debug)]
 pub(crate) struct Owned {
     pub store: Rc<Store>,
     pub name: EntryName,
@@ -31,6 +32,7 @@ impl Drop for Owned {
 
 /// An instance number and an id that nobody else has, for as long as this lives. Its entry holds no
 /// record yet. Dropped, or when the process ends, both are free again.
+#[derive(Debug)]
 #[must_use = "its number is free again when it is dropped"]
 pub struct Claim {
     pub(crate) owned: Owned,

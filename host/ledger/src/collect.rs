@@ -47,6 +47,7 @@ impl Collection<'_> {
 }
 
 /// A container whose broker is no more.
+#[derive(Debug)]
 pub struct Dead<'l> {
     record: Record,
     name: EntryName,
@@ -63,12 +64,6 @@ impl Dead<'_> {
     /// Removes the entry: nothing is left of the container.
     pub fn forget(self) -> Result<(), Error> {
         self.store.remove(&self.name)
-    }
-}
-
-impl std::fmt::Debug for Dead<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Dead").field(&self.record).finish()
     }
 }
 

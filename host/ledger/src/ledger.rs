@@ -23,6 +23,7 @@ pub struct Origin {
 }
 
 /// The open ledger, for the host on which it was opened. For one thread.
+#[derive(Debug)]
 pub struct Ledger {
     store: Rc<Store>,
     host: Host,

@@ -19,7 +19,8 @@
 //! drop(lock);
 //! receipt.started(process)?;
 //! // … the container runs, ends, and is undone …
-//! receipt.let_go() //                         or finish, if the kernel has nothing left to do
+//! let gone = receipt.let_go()?; //             or finish, if the kernel has nothing left to do
+//! gone.forget() //                            when the kernel has taken down the rest
 //! # }
 //! ```
 //!
@@ -95,6 +96,6 @@ pub use ledger::{Ledger, Origin};
 pub use lock::HostLock;
 pub use name::ContainerName;
 pub use place::default_directory;
-pub use receipt::Receipt;
+pub use receipt::{Gone, Receipt};
 pub use record::*;
 pub use standing::{Life, Standing};

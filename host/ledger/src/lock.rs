@@ -32,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The right to change what all containers of the host share: reservations, the firewall's table,
 /// sysctls. Others wait while it is held, so it is held shortly. Dropping it releases it, as does the
 /// process's end.
+#[derive(Debug)]
 #[must_use = "it is released when dropped"]
 pub struct HostLock {
     _held: Held,
@@ -45,6 +46,7 @@ impl HostLock {
 }
 
 /// A locked byte of the lock file.
+#[derive(Debug)]
 pub(crate) struct Held {
     file: OwnedFd,
     byte: libc::off_t,

@@ -1,11 +1,14 @@
 //! The proof that undo is on disk.
 
+use std::{os::fd::RawFd, rc::Rc};
+
 use nshost_plan::Plan;
 
 use crate::{
     Error, ForwardingHold, HostLock, ProcessId, Record,
     claim::{Claim, Owned},
     entry::{self, Note},
+    store::{EntryName, Store},
 };
 
 /// A container that is written down, and this process its owner. Only [`crate::Ledger::commit`] makes
@@ -13,6 +16,7 @@ use crate::{
 ///
 /// Dropped without [`Receipt::let_go`] or [`Receipt::finish`], or when the process ends, the container
 /// counts as dead and is collected by the next.
+#[derive(Debug)]
 #[must_use = "the container counts as dead when this is dropped"]
 pub struct Receipt {
     owned: Owned,
@@ -63,9 +67,12 @@ impl Receipt {
     }
 
     /// The container was undone, but for what the kernel takes down by itself, some time later. Its name,
-    /// networks and ports are free from now on; the entry stays, so that others can tell its links.
-    pub fn let_go(mut self) -> Result<(), Error> {
-        self.note(&Note::Gone)
+    /// networks and ports are free from now on; the entry stays, so that others can tell its links, until
+    /// somebody sees that nothing is left.
+    pub fn let_go(mut self) -> Result<Gone, Error> {
+        self.note(&Note::Gone)?;
+        let Receipt { owned, record, .. } = self;
+        Ok(Gone { store: owned.store.clone(), name: owned.name, record })
     }
 
     /// Nothing is left of the container: the entry is removed.
@@ -83,6 +90,31 @@ impl Receipt {
             .map_err(|errno| Error::io("write", self.owned.store.entry_path(&self.owned.name), errno))?;
         self.end += bytes.len() as u64;
         Ok(())
+    }
+}
+
+/// A container of which only what the kernel takes down by itself is left.
+#[must_use = "the entry stays until somebody sees that nothing is left"]
+pub struct Gone {
+    store: Rc<Store>,
+    name: EntryName,
+    record: Record,
+}
+
+impl Gone {
+    /// By which its links can be told.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What [`Gone::forget`] needs to be open, where it is called in a child process.
+    pub fn descriptor(&self) -> RawFd {
+        self.store.entries_descriptor()
+    }
+
+    /// Removes the entry: nothing is left.
+    pub fn forget(self) -> Result<(), Error> {
+        self.store.remove(&self.name)
     }
 }
 

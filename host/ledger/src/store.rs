@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
 };
 
@@ -58,6 +58,7 @@ pub(crate) struct Listing {
     pub foreign: Vec<(String, String)>,
 }
 
+#[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
     root: OwnedFd,
@@ -75,6 +76,11 @@ impl Store {
         let (entries, _) = open_directory(&root, Path::new("containers"), &below)?;
         let entries = Dir::from_fd(entries).map_err(|errno| Error::io("read", below, errno))?;
         Ok(Store { path, root, entries: RefCell::new(entries), key })
+    }
+
+    /// Where [`Store::remove`] looks for an entry.
+    pub fn entries_descriptor(&self) -> RawFd {
+        self.entries.borrow().as_raw_fd()
     }
 
     /// The entries at this moment. One that is made or removed meanwhile may be seen or not; no name

@@ -22,13 +22,14 @@ use std::{
 /// A test: its name, and what it does.
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 7] = [
+const TESTS: [Test; 8] = [
     ("claims_at_the_same_time_differ", race::claims_at_the_same_time_differ),
     ("nobody_gets_what_another_has", race::nobody_gets_what_another_has),
     ("nobody_gets_what_another_has_while_some_are_killed", race::while_some_are_killed),
     ("killed_at_every_system_call_of_a_launch", sweep::launch),
     ("killed_at_every_system_call_of_a_launch_that_collides", sweep::collision),
     ("killed_at_every_system_call_of_a_collection", sweep::collection),
+    ("a_look_spares_a_half_made_claim", sweep::half_made),
     ("a_launch_makes_few_system_calls", sweep::cost),
 ];
 

@@ -28,7 +28,7 @@ fn db() -> Want {
 }
 
 fn taken(result: Result<nshost_ledger::Receipt, Error>) -> (String, String) {
-    match result.err().expect("not refused") {
+    match result.expect_err("not refused") {
         error @ Error::Taken { .. } => {
             assert!(error.is_conflict());
             let Error::Taken { what, by } = error else { unreachable!() };
@@ -70,7 +70,7 @@ fn what_one_has_no_other_gets() {
     let also = commit(&ledger, &Want::default()).unwrap();
     assert_ne!(nameless.record().id, also.record().id);
     assert_eq!(taken(commit(&ledger, &web_without_name())).1, "web");
-    let error = commit(&ledger, &web_without_name()).err().unwrap();
+    let error = commit(&ledger, &web_without_name()).unwrap_err();
     assert!(error.to_string().starts_with("name veth0 is held by container web — "), "{error}");
 }
 
@@ -225,7 +225,7 @@ fn running_out_of_numbers_is_an_error_until_the_next_look() {
         let name = format!("{number:04}-{:032x}", u128::from(number) << 64);
         fs::write(scratch.state().join("containers").join(name), "").unwrap();
     }
-    let error = ledger.claim().err().unwrap();
+    let error = ledger.claim().unwrap_err();
     assert!(matches!(error, Error::Full { instances: 3840 }), "{error}");
     ledger.standing().unwrap();
     assert!(scratch.entries().is_empty());

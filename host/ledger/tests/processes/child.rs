@@ -40,6 +40,10 @@ pub fn main(arguments: &[String]) {
             churn(&open(state), witness, rounds.parse().unwrap(), seed.parse().unwrap());
         }
         ["launch", state, number, end] => launch(state, number.parse().unwrap(), end),
+        ["look", state] => {
+            wait();
+            open(state).standing().unwrap();
+        }
         ["collect", state] => collect(state),
         _ => panic!("unknown child {arguments:?}"),
     }

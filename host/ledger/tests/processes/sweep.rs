@@ -140,6 +140,29 @@ pub fn collection() {
     });
 }
 
+/// A look meets an entry that its maker has not locked yet, and comes to sweep it when that has happened.
+pub fn half_made() {
+    let scratch = Scratch::new();
+    let state = scratch.state().display().to_string();
+    ledger(&scratch);
+    let mut maker = Traced::start(&["claims", &state, "1"]);
+    while scratch.entries().is_empty() {
+        assert!(maker.step());
+    }
+    let mut looker = Traced::start(&["look", &state]);
+    while !looker.has_open("lock") {
+        assert!(looker.step(), "the half made entry was not seen as litter");
+    }
+    while maker.has_open("lock") {
+        assert!(maker.step());
+    }
+    while looker.step() {}
+    assert_eq!(scratch.entries().len(), 1, "a claim of a living process was swept");
+    maker.kill();
+    ledger(&scratch).standing().unwrap();
+    assert!(scratch.entries().is_empty());
+}
+
 /// System calls of claim, look, lock, commit and end, for a first and each further neighbour.
 pub fn cost() {
     let count = |neighbours: usize| {

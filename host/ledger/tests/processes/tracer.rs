@@ -1,6 +1,7 @@
 //! A child that is stopped before and after each of its system calls.
 
 use std::{
+    fs,
     io::{Read, Write},
     process::Child,
 };
@@ -56,6 +57,14 @@ impl Traced {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Whether it has a file of that name open.
+    pub fn has_open(&self, name: &str) -> bool {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.pid)).unwrap();
+        descriptors
+            .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+            .any(|path| path.ends_with(name))
     }
 
     /// Kills it where it is; the marks that it has made until then.
