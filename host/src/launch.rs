@@ -11,7 +11,7 @@ use nshost_kernel::{
     supervise,
     terminal::Terminal,
 };
-use nshost_ledger::{Claim, ContainerName, Ledger, Origin, Receipt, Record, Standing};
+use nshost_ledger::{Claim, ContainerName, Gone, Ledger, Origin, Receipt, Record, Standing};
 use nshost_plan::{Argument, Facts, Namespace, Plan};
 use nshost_policy::{Grants, Permit};
 use serde_json::json;
@@ -83,9 +83,9 @@ pub fn launch(request: &Request) -> Result<u8, Failure> {
     let launch = Launch { request, ledger: Ledger::open(&state)?, cache, rootless };
     let signals = Signals::block()?;
     let launched = launch.until_launched(&mut audit)?;
-    let status = launch.until_ended(launched, &signals, &mut audit);
-    // The last thing: what the kernel is slow to let go of must not keep the operator waiting.
-    network::close_aside();
+    let (status, gone) = launch.until_ended(launched, &signals, &mut audit);
+    // The last thing: what the kernel is slow with must not keep the operator waiting.
+    network::leave(gone);
     status
 }
 
@@ -118,11 +118,11 @@ impl Launch<'_> {
                 Ok(Attempt::Launched(Box::new(Launched { running, receipt, terminal, litter })))
             }
             Err(Stopped::Lost(error)) => {
-                self.undo(receipt)?;
+                self.abandon(receipt)?;
                 Ok(Attempt::Lost(error.into()))
             }
             Err(Stopped::Failed(failure)) => {
-                self.undo(receipt)?;
+                self.abandon(receipt)?;
                 Err(failure)
             }
         }
@@ -194,18 +194,41 @@ impl Launch<'_> {
         Ok(())
     }
 
-    fn until_ended(&self, launched: Launched, signals: &Signals, audit: &mut Audit) -> Result<u8, Failure> {
+    /// Whatever fails from here on, the container is waited for and undone first.
+    fn until_ended(
+        &self,
+        launched: Launched,
+        signals: &Signals,
+        audit: &mut Audit,
+    ) -> (Result<u8, Failure>, Option<Gone>) {
         let Launched { running, receipt, mut terminal, litter } = launched;
-        // Whatever fails from here on, the container is waited for and undone first.
         let noted = audit.event("started", json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
         let status = supervise::until_end(&running, signals, terminal.as_mut());
         drop(terminal);
-        self.undo(receipt)?;
-        let status = status?;
-        noted.and(tidied)?;
-        audit.event("ended", json!({ "status": status }))?;
-        Ok(status)
+        let (undone, gone) = match self.undo(receipt) {
+            Ok(gone) => (Ok(()), gone),
+            Err(failure) => (Err(failure), None),
+        };
+        let finished = status.map_err(Failure::from).and_then(|status| {
+            undone.and(noted).and(tidied)?;
+            audit.event("ended", json!({ "status": status }))?;
+            Ok(status)
+        });
+        (finished, gone)
+    }
+
+    /// Undoes a launch that failed: nobody waits for a prompt, so nothing is left to anybody.
+    fn abandon(&self, receipt: Receipt) -> Result<(), Failure> {
+        let lock = self.ledger.lock()?;
+        let others = self.others(receipt.record())?;
+        match network::take_down(receipt.record(), &others, Wait::Gone).into_iter().next() {
+            Some(error) => Err(Failure::from(error)),
+            None => {
+                drop(lock);
+                Ok(receipt.finish()?)
+            }
+        }
     }
 
     /// Everybody else of whom something may exist on this host; to be asked under the host's lock.
@@ -214,7 +237,7 @@ impl Launch<'_> {
     }
 
     /// Removes everything outside the container. What the kernel removes by itself it is left to.
-    fn undo(&self, receipt: Receipt) -> Result<(), Failure> {
+    fn undo(&self, receipt: Receipt) -> Result<Option<Gone>, Failure> {
         let record = receipt.record();
         let lock = self.ledger.lock()?;
         let others = self.others(record)?;
@@ -224,8 +247,11 @@ impl Launch<'_> {
         match errors.into_iter().next() {
             // The entry stays, without an owner: the next command finds it and tries again.
             Some(error) => Err(Failure::from(error)),
-            None if vanishing => Ok(receipt.let_go()?),
-            None => Ok(receipt.finish()?),
+            None if vanishing => Ok(Some(receipt.let_go()?)),
+            None => {
+                receipt.finish()?;
+                Ok(None)
+            }
         }
     }
 }

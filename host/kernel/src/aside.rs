@@ -1,4 +1,4 @@
-//! Closing descriptors where nobody waits for it.
+//! What is done where nobody waits for it.
 
 #![expect(unsafe_code, reason = "fork, and close_range which nix does not have")]
 
@@ -10,21 +10,24 @@ use nix::{
     unistd::{ForkResult, fork, pipe2},
 };
 
-/// Drops these descriptors in a child process, for which nobody waits: whoever closes one last may
-/// have to wait for the kernel. If there can be no child, they are closed here.
+/// Drops these descriptors in a child process, for which nobody waits, and does `work` there: whoever
+/// closes one last may have to wait for the kernel, and so has the work. If there can be no child, the
+/// descriptors are closed here, and the work is left.
 ///
-/// The child holds nothing else for longer than it takes to close it: no lock, no pipe to whoever
-/// reads this process's output.
-pub(crate) fn drop_elsewhere(descriptors: Vec<OwnedFd>) {
+/// The child holds no other descriptor than these and `kept`: no lock, no pipe to whoever reads this
+/// process's output. To be called last: the child becomes a zombie until this process exits.
+pub(crate) fn after_exit(descriptors: Vec<OwnedFd>, kept: &[RawFd], work: impl FnOnce()) {
     let Ok((reader, writer)) = pipe2(OFlag::O_CLOEXEC) else { return };
-    let mut kept: Vec<RawFd> =
-        descriptors.iter().map(AsRawFd::as_raw_fd).chain([reader.as_raw_fd()]).collect();
-    kept.sort_unstable();
-    // SAFETY: the child calls nothing but close_range, read and _exit, and does not touch the heap.
+    let ours = descriptors.iter().map(AsRawFd::as_raw_fd);
+    let mut open: Vec<RawFd> = ours.chain(kept.iter().copied()).chain([reader.as_raw_fd()]).collect();
+    open.sort_unstable();
+    // SAFETY: this process has one thread, so the child finds memory and locks as in any process; it
+    // leaves by _exit.
     match unsafe { fork() } {
         Ok(ForkResult::Child) => {
-            close_all_but(&kept);
+            close_all_but(&open);
             wait_for_end(&reader);
+            work();
             // SAFETY: ends the child without running anything of the parent's.
             unsafe { libc::_exit(0) }
         }

@@ -40,6 +40,7 @@ static LINGERING: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 pub struct Socket {
     fd: OwnedFd,
     next_sequence: u32,
+    buffer: Vec<u8>,
 }
 
 /// Requests to be sent together.
@@ -155,7 +156,7 @@ impl Socket {
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
             enable(&fd, option).map_err(failed)?;
         }
-        Ok(Socket { fd, next_sequence: 1 })
+        Ok(Socket { fd, next_sequence: 1, buffer: vec![0; RECEIVE_BUFFER] })
     }
 
     /// Sends all requests in one system call. Gives each message of data to `reply`, with the index of
@@ -170,9 +171,8 @@ impl Socket {
             return vec![Failure { index: 0, error: Error::new(step, "send to the kernel", errno) }];
         }
         let mut failures = Vec::new();
-        let mut buffer = vec![0; RECEIVE_BUFFER];
         loop {
-            let length = match receive(&self.fd, &mut buffer) {
+            let length = match receive(&self.fd, &mut self.buffer) {
                 Ok(length) => length,
                 Err(Errno::EAGAIN) => break,
                 Err(errno) => {
@@ -181,7 +181,7 @@ impl Socket {
                     break;
                 }
             };
-            for (header, body) in Messages(&buffer[..length]) {
+            for (header, body) in Messages(&self.buffer[..length]) {
                 let index = header.seq.wrapping_sub(first) as usize;
                 if index < batch.requests.len() {
                     batch.take(index, &header, body, &mut failures, &mut reply);
@@ -207,7 +207,7 @@ impl Socket {
     ///
     /// Closing a netfilter socket waits until the kernel has freed whatever nftables has lately deleted
     /// in this network namespace, by whomever: a grace period of some 16 ms, on the way to the
-    /// operator's prompt. [`close_lingering_elsewhere`] closes it without making anybody wait; a process
+    /// operator's prompt. Whoever takes it by [`take_lingering`] closes it where nobody waits; a process
     /// that exits before waits then.
     pub fn linger(self) {
         LINGERING.lock().unwrap_or_else(PoisonError::into_inner).push(self.fd);
@@ -248,14 +248,9 @@ pub(crate) fn retry<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, 
     }
 }
 
-/// Closes all lingering sockets in a child process that nobody waits for, so that neither this
-/// process nor whoever waits for it does. To be called last: the child becomes a zombie until this
-/// process exits.
-pub fn close_lingering_elsewhere() {
-    let sockets = mem::take(&mut *LINGERING.lock().unwrap_or_else(PoisonError::into_inner));
-    if !sockets.is_empty() {
-        crate::aside::drop_elsewhere(sockets);
-    }
+/// The sockets that were given up, to be closed where nobody waits.
+pub(crate) fn take_lingering() -> Vec<OwnedFd> {
+    mem::take(&mut *LINGERING.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Batch {

@@ -1,12 +1,17 @@
 //! A container's network: all of it, and its undoing.
 
-use std::{io, os::fd::BorrowedFd};
+use std::{
+    io,
+    os::fd::{BorrowedFd, RawFd},
+    thread,
+    time::Duration,
+};
 
-use nshost_ledger::{HostLock, Receipt, Record};
+use nshost_ledger::{Gone, HostLock, Receipt, Record};
 use nshost_plan::{Interface, Plan, Side, Step};
 
 use crate::{
-    Error, address, facts, forwarding,
+    Error, address, aside, facts, forwarding,
     link::{self, Ends},
     nat,
     netlink::{self, Batch, Socket},
@@ -80,10 +85,30 @@ pub fn take_down(record: &Record, others: &[Record], wait: Wait) -> Vec<Error> {
     errors
 }
 
-/// Lets go of sockets whose closing the kernel would make this process wait for. The last thing to call
-/// before the process exits: a child does it, which becomes a zombie until then.
-pub fn close_aside() {
-    netlink::close_lingering_elsewhere();
+/// Leaves to a child process, for which nobody waits, what the kernel is slow with: the last close of
+/// netfilter sockets, and the end of `gone`'s links, after which its entry is removed. The last thing to
+/// call before the process exits. Should the child be killed, the next command sees to it.
+pub fn leave(gone: Option<Gone>) {
+    let sockets = netlink::take_lingering();
+    let kept: Vec<RawFd> = gone.iter().map(Gone::descriptor).collect();
+    if !sockets.is_empty() || !kept.is_empty() {
+        aside::after_exit(sockets, &kept, || {
+            if let Some(gone) = gone {
+                forget_when_vanished(gone);
+            }
+        });
+    }
+}
+
+/// Some tens of milliseconds, as a rule.
+fn forget_when_vanished(gone: Gone) {
+    for _ in 0..100 {
+        thread::sleep(Duration::from_millis(20));
+        if let Ok(false) = link::any_left(gone.record()) {
+            let _ = gone.forget();
+            return;
+        }
+    }
 }
 
 fn leave_table(record: &Record, others: &[Record]) -> Result<Vec<Error>, Error> {

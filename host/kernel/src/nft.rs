@@ -236,10 +236,17 @@ pub(crate) fn present(
     for chunk in elements.chunks(64) {
         let mut batch = Batch::default();
         for element in chunk {
-            batch.push(message(libc::NFT_MSG_GETSETELEM), 0, "look at nftables", &element.subject, |bytes| {
-                let one = std::slice::from_ref(element);
-                push_elements(OpGetsetelemDo::encode_request(bytes, &header()), table, one, None);
-            });
+            // The element is the answer; an acknowledgement besides would be one more to read.
+            batch.push_unanswered(
+                message(libc::NFT_MSG_GETSETELEM),
+                0,
+                "look at nftables",
+                &element.subject,
+                |bytes| {
+                    let one = std::slice::from_ref(element);
+                    push_elements(OpGetsetelemDo::encode_request(bytes, &header()), table, one, None);
+                },
+            );
         }
         let failures = socket.exchange(batch, |index, _, body| {
             if owner.is_none_or(|owner| element_comment(body).as_deref() == Some(owner)) {

@@ -94,6 +94,7 @@ impl Receipt {
 }
 
 /// A container of which only what the kernel takes down by itself is left.
+#[derive(Debug)]
 #[must_use = "the entry stays until somebody sees that nothing is left"]
 pub struct Gone {
     store: Rc<Store>,

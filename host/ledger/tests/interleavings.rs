@@ -135,7 +135,7 @@ fn step(launcher: &mut Launcher, index: usize, act: &Act, model: &mut Model) {
         Act::LetGo | Act::Finish => {
             let Some(receipt) = launcher.running.take() else { return };
             model.drop_of(index);
-            if matches!(act, Act::LetGo) { receipt.let_go() } else { receipt.finish() }.unwrap();
+            if matches!(act, Act::LetGo) { receipt.let_go().map(drop) } else { receipt.finish() }.unwrap();
         }
         Act::Die => {
             launcher.claim = None;

@@ -10,7 +10,10 @@ mod shared;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::failure::{Failure, Status};
+use crate::{
+    failure::{Failure, Status},
+    print,
+};
 
 /// Launches Linux containers that a sandboxed WebAssembly script decides.
 #[derive(Parser)]
@@ -50,6 +53,9 @@ pub fn run() -> Result<u8, Failure> {
         // Printed by clap, with its suggestion; the code says that nothing was run.
         Err(error) => {
             let _ = error.print();
+            if error.kind() == ErrorKind::InvalidSubcommand {
+                print::line("there is: run, plan, inspect, gc, doctor");
+            }
             return Ok(Status::Nshost as u8);
         }
     };

@@ -99,7 +99,7 @@ fn run(mut receipt: Receipt, lock: HostLock, end: &str) {
     }
     drop(lock);
     mark("ending");
-    if end == "let go" { receipt.let_go() } else { receipt.finish() }.unwrap();
+    if end == "let go" { receipt.let_go().map(drop) } else { receipt.finish() }.unwrap();
     mark("ended");
 }
 
@@ -158,7 +158,7 @@ fn churn(ledger: &Ledger, directory: &str, rounds: usize, mut seed: u64) {
         let witnesses = [witness(directory, WANTS[number].0), witness(directory, &instance)];
         std::thread::yield_now();
         drop(witnesses);
-        if random(2) == 0 { receipt.let_go() } else { receipt.finish() }.unwrap();
+        if random(2) == 0 { receipt.let_go().map(drop) } else { receipt.finish() }.unwrap();
     }
     collect_all(ledger);
     mark(&format!("got {got}"));

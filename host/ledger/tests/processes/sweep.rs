@@ -120,7 +120,7 @@ pub fn collection() {
         let scene = Scene::new();
         let dead = [want(1), want(2)].map(|want| commit(&scene.ledger, &want).unwrap());
         let gone = commit(&scene.ledger, &want(3)).unwrap();
-        gone.let_go().unwrap();
+        drop(gone.let_go().unwrap());
         drop(dead);
         let litter = format!("0100-{:032x}", 1);
         fs::write(scene.scratch.state().join("containers").join(litter), "nsho").unwrap();
