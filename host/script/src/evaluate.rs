@@ -1,6 +1,9 @@
 //! From a question and a compiled script to an answer.
 
-use std::time::Instant;
+use std::{
+    mem::{self, ManuallyDrop},
+    time::Instant,
+};
 
 use nshost_plan::{Plan, codec, show};
 use nshost_policy::wire::{Answer, Failure, Question};
@@ -16,17 +19,18 @@ use crate::{
     state::State,
 };
 
-/// Runs the script once.
+/// Runs the script once. Script and store are left as they are: the process ends after this, and taking
+/// them apart would be a tenth of the whole evaluation.
 pub fn evaluate(engine: &Engine, artifact: &Artifact, question: Question) -> Answer {
     let script = match load(engine, artifact) {
-        Ok(script) => script,
+        Ok(script) => ManuallyDrop::new(script),
         Err(failure) => return Answer::failed(failure),
     };
-    let mut store = store(engine, question);
+    let mut store = ManuallyDrop::new(store(engine, question));
     let begun = Instant::now();
     let returned = run(&script, &mut store);
     let took = begun.elapsed();
-    let mut answer = answer(store.into_data(), returned);
+    let mut answer = answer(store.data_mut(), returned);
     answer.used.wall_us = took.as_micros() as u64;
     bounded(answer)
 }
@@ -34,7 +38,7 @@ pub fn evaluate(engine: &Engine, artifact: &Artifact, question: Question) -> Ans
 /// Loads the artifact and links what it imports; nothing of the script runs.
 fn load(engine: &Engine, artifact: &Artifact) -> Result<SetupScriptPre<State>, Failure> {
     let component = artifact.load(engine).map_err(|error| Failure::Artifact(one_line(&error)))?;
-    let linker = imports::link(engine, &component).map_err(Failure::Module)?;
+    let linker = ManuallyDrop::new(imports::link(engine, &component).map_err(Failure::Module)?);
     let module = |error: wasmtime::Error| Failure::Module(one_line(&error));
     SetupScriptPre::new(linker.instantiate_pre(&component).map_err(module)?).map_err(module)
 }
@@ -55,17 +59,17 @@ fn run(script: &SetupScriptPre<State>, store: &mut Store<State>) -> wasmtime::Re
     script.call_setup(store)
 }
 
-fn answer(mut state: State, returned: wasmtime::Result<Result<(), Error>>) -> Answer {
+fn answer(state: &mut State, returned: wasmtime::Result<Result<(), Error>>) -> Answer {
     let limits = state.budget.limits;
     // What a full log has no room for is what its failure is about.
     let logged = state.end_lines();
     let outcome = match (returned, logged) {
-        (Ok(Ok(())), Ok(())) => Ok(std::mem::take(&mut state.plan)),
+        (Ok(Ok(())), Ok(())) => Ok(mem::take(&mut state.plan)),
         (Ok(Ok(())), Err(full)) => Err(full.into()),
         (Ok(Err(error)), _) => Err(Failure::Script(failure::of_script(error))),
         (Err(error), _) => Err(failure::of_run(&error, &limits)),
     };
-    Answer { outcome, log: state.log, read: state.read, used: state.budget.used }
+    Answer { outcome, log: mem::take(&mut state.log), read: state.read, used: state.budget.used }
 }
 
 /// The answer, or one that says that it does not fit into a frame: many steps with long texts.

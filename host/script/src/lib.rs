@@ -4,6 +4,7 @@
 //! without any right, each for one question. What comes out of either is not trusted by the launcher.
 
 mod address;
+pub mod arena;
 pub mod artifact;
 #[allow(unreachable_pub)]
 mod bindings;

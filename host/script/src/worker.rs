@@ -5,11 +5,12 @@
 //! are those of the largest budget that can be granted.
 //! The files are described in [`station`]; the question and the answer are `nshost_policy::wire`'s.
 
-use std::fs::File;
+use std::{fs::File, io::BufReader};
 
 use nshost_plan::{Limits, codec};
 use nshost_policy::wire::{Answer, Failure, Question};
 use nshost_script::{
+    arena::Arena,
     artifact::Artifact,
     clock, engine,
     evaluate::{self, evaluate},
@@ -18,7 +19,11 @@ use nshost_script::{
 };
 use wasmtime::Engine;
 
+#[global_allocator]
+static MEMORY: Arena = Arena::new();
+
 fn main() {
+    MEMORY.warm();
     let Ok(station) = Station::enter() else { leave(Leave::Misused) };
     let Some(order) = Order::read() else { leave(Leave::Misused) };
     let Ok(engine) = engine::engine() else { leave(Leave::Misused) };
@@ -85,6 +90,6 @@ fn ceilings(order: &Order, artifact_bytes: u64) -> Ceilings {
 }
 
 fn read_question(socket: &File) -> Option<Question> {
-    let frame = codec::read_frame(socket).ok()?;
+    let frame = codec::read_frame(BufReader::new(socket)).ok()?;
     codec::decode("question", &frame).ok()
 }

@@ -48,11 +48,10 @@ impl fmt::Display for Unlocked {
 
 type Layer = (&'static str, fn(&Profile) -> io::Result<()>);
 
-/// In this order because: the bounding set takes a capability to empty; a change of user clears the
-/// capabilities and the parent-death signal; Landlock and seccomp want `no_new_privs`; Landlock's
-/// rule set is a file descriptor, of which the resource limits allow none; seccomp ends all of it.
-const LAYERS: [Layer; 9] = [
-    ("capability bounding set", |_| capability::empty_bounding_set()),
+/// In this order because: a change of user takes capabilities, and clears the parent-death signal;
+/// Landlock and seccomp want `no_new_privs`; Landlock's rule set is a file descriptor, of which the
+/// resource limits allow none; seccomp ends all of it.
+const LAYERS: [Layer; 8] = [
     ("user and groups", |_| identity::change()),
     ("capabilities", |_| capability::drop_all()),
     ("no_new_privs", |_| identity::no_new_privileges()),

@@ -41,10 +41,21 @@ const fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
 const ALLOW: libc::sock_filter = end(libc::SECCOMP_RET_ALLOW);
 const KILL: libc::sock_filter = end(libc::SECCOMP_RET_KILL_PROCESS);
 
-/// The program: what is not in the table, or not by its rule, kills the process. Calls of the x32 ABI
-/// have a bit in their number that no row has.
+/// The program: what is not in the table, or not by its rule, kills the process.
+///
+/// When it is put in force the kernel runs it once for each system call there is, to remember which are
+/// always allowed; so the many numbers above the table's (those of the x32 ABI too, which have a bit of
+/// their own) leave it first: 10 µs of 45.
 pub(super) fn assemble(table: &[Row]) -> Vec<libc::sock_filter> {
-    let mut program = vec![load(ARCH), jump_if(libc::BPF_JEQ, ARCHITECTURE, 1, 0), KILL, load(NUMBER)];
+    let highest = table.iter().map(|row| row.number as u32).max().unwrap_or(0);
+    let mut program = vec![
+        load(ARCH),
+        jump_if(libc::BPF_JEQ, ARCHITECTURE, 1, 0),
+        KILL,
+        load(NUMBER),
+        jump_if(libc::BPF_JGT, highest, 0, 1),
+        KILL,
+    ];
     for row in table {
         let rule = match row.rule {
             Rule::Always => vec![ALLOW],

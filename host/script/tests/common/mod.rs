@@ -40,7 +40,7 @@ pub fn program(name: &str) -> PathBuf {
 /// The bytes of a component, from text. `@TYPES@` stands for the import of the contract's types.
 pub fn wat(text: &str) -> Vec<u8> {
     let text = text.replace("@TYPES@", include_str!("../fixtures/types.wat"));
-    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A component without host calls, whose core module has these fields. They define the function
@@ -157,4 +157,9 @@ pub fn limited(change: impl FnOnce(&mut Limits)) -> Question {
     let mut question = question();
     change(&mut question.limits);
     question
+}
+
+/// A component that imports the whole contract, whose core module has these fields; see `plain`.
+pub fn hosted(fields: &str) -> Vec<u8> {
+    wat(&include_str!("../fixtures/host.wat").replace("@MAIN@", fields))
 }
