@@ -96,6 +96,10 @@ fn note(step: &Step, says: Says) {
 #[test]
 fn the_check_says_what_the_model_says_in_every_case() {
     the_check_says_what_the_model_says();
+    // Whoever asks for fewer cases gets fewer.
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        return;
+    }
     let seen = SEEN.lock().unwrap();
     for noun in ["link", "address", "route", "masquerade", "forward", "command", "namespace"] {
         for says in ["allowed", "forbidden", "lacking", "conflict"] {
