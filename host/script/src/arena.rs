@@ -26,6 +26,7 @@ pub struct Arena {
 }
 
 #[repr(align(4096))]
+#[expect(dead_code, reason = "reached by its address only")]
 struct Bytes([u8; SIZE]);
 
 // SAFETY: the worker has one thread: it starts none, nothing that it links does, and a locked one is

@@ -30,7 +30,7 @@ pub fn start(engine: &Engine) -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    let interval = libc::timeval { tv_sec: 0, tv_usec: TICK.as_micros() as libc::suseconds_t };
+    let interval = libc::timeval { tv_sec: 0, tv_usec: TICK.subsec_micros().into() };
     let timer = libc::itimerval { it_interval: interval, it_value: interval };
     // SAFETY: `timer` is live; the kernel only reads it.
     let armed = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };

@@ -56,15 +56,15 @@ fn each_function_of_the_contract_adds_its_step_and_is_counted() {
 ";
     assert_eq!(format!("\n{}", show::plan(&plan)), expected);
     let mut read = FactsRead::default();
-    [
+    let kinds = [
         FactKind::Instance,
         FactKind::Links,
         FactKind::Addresses,
         FactKind::DefaultRoutes,
         FactKind::Kernel,
         FactKind::Rootless,
-    ]
-    .map(|kind| read.note(kind));
+    ];
+    kinds.into_iter().for_each(|kind| read.note(kind));
     assert_eq!(answer.read, read, "no forward was refused, so nothing was learnt of those that are taken");
     let line = |level| LogLine { level, text: "a line".into() };
     assert_eq!(answer.log, [line(Level::Info), line(Level::Warn)]);

@@ -61,7 +61,6 @@ pub const WORKER: &[Row] = &[
     row("mprotect", libc::SYS_mprotect, NOT_EXECUTABLE, "a linear memory grows into its reservation"),
     row("mremap", libc::SYS_mremap, Rule::Always, "a large allocation of the host grows (a log, an answer)"),
     row("brk", libc::SYS_brk, Rule::Always, "small allocations"),
-    row("madvise", libc::SYS_madvise, Rule::Always, "the allocator gives pages back"),
     row(
         "sigaltstack",
         libc::SYS_sigaltstack,
@@ -87,7 +86,6 @@ pub const COMPILER: &[Row] = &[
     row("munmap", libc::SYS_munmap, Rule::Always, "gives them back"),
     row("mremap", libc::SYS_mremap, Rule::Always, "a large allocation grows (the artifact)"),
     row("brk", libc::SYS_brk, Rule::Always, "small allocations"),
-    row("madvise", libc::SYS_madvise, Rule::Always, "the allocator gives pages back"),
     row(
         "rt_sigprocmask",
         libc::SYS_rt_sigprocmask,

@@ -2,10 +2,11 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{Read, Seek, Write},
     os::{fd::OwnedFd, unix::net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -72,11 +73,17 @@ pub fn file(bytes: &[u8]) -> File {
 }
 
 /// A command with the three files of a helper.
+pub fn helper(path: &Path, mode: &str, input: Stdio, output: Stdio) -> (Command, UnixStream) {
+    helper_by(&[path.as_os_str(), mode.as_ref()], input, output)
+}
+
+/// The same, by a command line: something that starts the helper.
 #[expect(clippy::disallowed_methods, reason = "a test stands in for the launcher")]
-pub fn helper(path: &std::path::Path, mode: &str, input: Stdio, output: Stdio) -> (Command, UnixStream) {
+pub fn helper_by(words: &[&OsStr], input: Stdio, output: Stdio) -> (Command, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let mut command = Command::new(path);
-    command.arg(mode).env_clear().stdin(Stdio::from(OwnedFd::from(theirs))).stdout(input).stderr(output);
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).env_clear();
+    command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(input).stderr(output);
     (command, ours)
 }
 
@@ -125,12 +132,17 @@ pub fn inspect(module: &[u8]) -> Result<Inspection, Failure> {
     run::<Result<Inspection, Failure>>(helper, None).answer.unwrap()
 }
 
-/// Evaluates an artifact.
-pub fn evaluate_artifact(artifact: &[u8], question: &Question) -> Ran<Answer> {
+/// A question as it goes over the socket.
+pub fn frame(question: &Question) -> Vec<u8> {
     let mut frame = Vec::new();
     codec::write_frame(&mut frame, &codec::encode(question)).unwrap();
+    frame
+}
+
+/// Evaluates an artifact.
+pub fn evaluate_artifact(artifact: &[u8], question: &Question) -> Ran<Answer> {
     let helper = helper(&program("nshost-worker"), "evaluate", file(artifact).into(), Stdio::null());
-    run(helper, Some(&frame))
+    run(helper, Some(&frame(question)))
 }
 
 /// Compiles and evaluates; there must be an answer.
