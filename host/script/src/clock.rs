@@ -30,11 +30,24 @@ pub fn start(engine: &Engine) -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
+    unblock()?;
     let interval = libc::timeval { tv_sec: 0, tv_usec: TICK.subsec_micros().into() };
     let timer = libc::itimerval { it_interval: interval, it_value: interval };
     // SAFETY: `timer` is live; the kernel only reads it.
     let armed = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
     if armed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whoever started the launcher may have blocked the signal, and a tick that waits ends nothing.
+fn unblock() -> io::Result<()> {
+    // SAFETY: the set is live and made valid by `sigemptyset` before it is used.
+    let unblocked = unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGALRM);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut())
+    };
+    if unblocked != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Async-signal-safe: two atomic operations. `OnceLock::get` is a load, and `increment_epoch` is an
