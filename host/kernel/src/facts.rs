@@ -69,54 +69,69 @@ struct RawRoute {
     metric: u32,
     /// Its link is down: nothing is sent there, but the network is not free either.
     unusable: bool,
-    /// Installed by the kernel because a router advertised it (RFC 4861).
+    /// Installed by the kernel because a router advertised it.
     advertised: bool,
 }
 
-/// The links by which packets come in from elsewhere.
-pub(crate) struct Outside {
-    /// Each address of a link that is not the loopback.
-    pub(crate) addresses: Vec<(Seen, Cidr)>,
-    /// Whether an IPv6 route is there because a router advertised it.
-    pub(crate) advertised_routes: bool,
-}
-
-/// Looks at the caller's network namespace for where packets come in.
-pub(crate) fn outside(socket: &mut Socket) -> Result<Outside, Error> {
-    let raw = retry(|| Raw::read(socket))?;
+/// Each address of a link that is not the loopback, with the link: where packets come in.
+pub(crate) fn outward_addresses(socket: &mut Socket) -> Result<Vec<(Seen, Cidr)>, Error> {
+    let raw = retry(|| {
+        let mut raw = Raw::default();
+        raw.read_links(socket)?;
+        raw.read_addresses(socket)?;
+        Ok(raw)
+    })?;
     let with_link = |(index, cidr): &(u32, Cidr)| {
         let link = raw.links.iter().find(|link| link.index == *index && !link.loopback)?;
         Some((link.clone(), *cidr))
     };
-    Ok(Outside {
-        addresses: raw.addresses.iter().filter_map(with_link).collect(),
-        advertised_routes: raw.routes.iter().any(|route| route.advertised),
-    })
+    Ok(raw.addresses.iter().filter_map(with_link).collect())
+}
+
+/// Whether an IPv6 route is there because a router advertised it (RFC 4861).
+pub(crate) fn has_advertised_routes(socket: &mut Socket) -> Result<bool, Error> {
+    let raw = retry(|| {
+        let mut raw = Raw::default();
+        raw.read_routes(socket, libc::AF_INET6)?;
+        Ok(raw)
+    })?;
+    Ok(raw.routes.iter().any(|route| route.advertised))
 }
 
 impl Raw {
     /// One list after the other: a netlink socket gives out only one at a time.
     fn read(socket: &mut Socket) -> Result<Raw, Error> {
         let mut raw = Raw::default();
+        raw.read_links(socket)?;
+        raw.read_addresses(socket)?;
+        raw.read_routes(socket, libc::AF_INET)?;
+        raw.read_routes(socket, libc::AF_INET6)?;
+        Ok(raw)
+    }
+
+    fn read_links(&mut self, socket: &mut Socket) -> Result<(), Error> {
         let mut batch = Batch::default();
         link::push_dump(&mut batch, false);
-        socket.query(batch, |_, _, message| raw.links.extend(Seen::parse(message)))?;
+        socket.query(batch, |_, _, message| self.links.extend(Seen::parse(message)))
+    }
+
+    fn read_addresses(&mut self, socket: &mut Socket) -> Result<(), Error> {
         let mut batch = Batch::default();
         batch.push(libc::RTM_GETADDR, libc::NLM_F_DUMP, "list addresses", "of the host", |bytes| {
             drop(OpGetaddrDump::encode_request(bytes, &Ifaddrmsg::new()));
         });
-        socket.query(batch, |_, _, message| raw.addresses.extend(parse_address(message)))?;
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            let mut header = Rtmsg::new();
-            header.rtm_family = family as u8;
-            header.rtm_table = libc::RT_TABLE_MAIN;
-            let mut batch = Batch::default();
-            batch.push(libc::RTM_GETROUTE, libc::NLM_F_DUMP, "list routes", "of the host", |bytes| {
-                drop(OpGetrouteDump::encode_request(bytes, &header));
-            });
-            socket.query(batch, |_, _, message| raw.routes.extend(parse_route(message)))?;
-        }
-        Ok(raw)
+        socket.query(batch, |_, _, message| self.addresses.extend(parse_address(message)))
+    }
+
+    fn read_routes(&mut self, socket: &mut Socket, family: libc::c_int) -> Result<(), Error> {
+        let mut header = Rtmsg::new();
+        header.rtm_family = family as u8;
+        header.rtm_table = libc::RT_TABLE_MAIN;
+        let mut batch = Batch::default();
+        batch.push(libc::RTM_GETROUTE, libc::NLM_F_DUMP, "list routes", "of the host", |bytes| {
+            drop(OpGetrouteDump::encode_request(bytes, &header));
+        });
+        socket.query(batch, |_, _, message| self.routes.extend(parse_route(message)))
     }
 
     fn without(&self, skip: &[Mac]) -> HostFacts {

@@ -16,13 +16,13 @@
 use std::{io, net::IpAddr};
 
 use nshost_ledger::{ForwardingHold, Record};
-use nshost_plan::{Family, Forward, Interface, LinkName, Plan, Side};
+use nshost_plan::{Cidr, Family, Forward, LinkName, Plan};
 
 use crate::{
-    Error,
-    facts::Outside,
+    Error, facts,
     link::Seen,
     nat::{Closed, family},
+    netlink::Socket,
     sysctl::Sysctls,
 };
 
@@ -45,35 +45,42 @@ pub(crate) fn needed(
     sysctls: &Sysctls,
     record: &Record,
     others: &[Record],
-    outside: &Outside,
+    host: &mut Socket,
 ) -> Result<Vec<ForwardingHold>, Error> {
     let ours: Vec<_> =
         others.iter().chain([record]).flat_map(|record| record.host_ends().map(|(_, _, mac)| mac)).collect();
     let foreign = |seen: &Seen| !(seen.is_veth && seen.mac.is_some_and(|mac| ours.contains(&mac)));
     let mut wanted: Vec<(LinkName, Family)> =
         record.plan.masquerades().map(|m| (m.out.clone(), family(m.source))).collect();
+    let published = record.plan.forwards().next().is_some();
+    let addresses = if published { facts::outward_addresses(host)? } else { Vec::new() };
     for forward in record.plan.forwards() {
-        let entrances = entrances(forward, outside, foreign);
+        let entrances = entrances(forward, &addresses, foreign);
         wanted.extend(entrances.into_iter().map(|link| (link, family(forward.to))));
     }
     wanted.sort_by(|a, b| (&a.0, a.1 == Family::V6).cmp(&(&b.0, b.1 == Family::V6)));
     wanted.dedup();
+    let same = same_switch(sysctls, wanted.iter().any(|(_, family)| *family == Family::V6))?;
     let mut holds = Vec::with_capacity(wanted.len());
     for (link, family) in wanted {
-        let v6 = family == Family::V6;
-        let before = others.iter().flat_map(|other| &other.forwarding).find(|h| h.link == link && h.v6 == v6);
-        let was_on = match before {
-            Some(hold) => hold.was_on,
-            None => is_on(sysctls, family, &link)?,
+        let mut hold = ForwardingHold { link, v6: family == Family::V6, was_on: false };
+        let first = others.iter().flat_map(|other| &other.forwarding).find(|other| same(&hold, other));
+        hold.was_on = match first {
+            Some(first) => first.was_on,
+            None => is_on(sysctls, family, &hold.link)?,
         };
-        holds.push(ForwardingHold { link, v6, was_on });
+        holds.push(hold);
     }
-    refuse_to_lose_routes(sysctls, &holds, outside)?;
+    refuse_to_lose_routes(sysctls, &holds, host)?;
     Ok(holds)
 }
 
 /// The links by which packets to the forward's ports come in from outside. None for 127.0.0.1.
-fn entrances(forward: &Forward, outside: &Outside, foreign: impl Fn(&Seen) -> bool) -> Vec<LinkName> {
+fn entrances(
+    forward: &Forward,
+    addresses: &[(Seen, Cidr)],
+    foreign: impl Fn(&Seen) -> bool,
+) -> Vec<LinkName> {
     let reachable = |address: IpAddr| match address {
         IpAddr::V4(_) => forward.to.is_ipv4(),
         // A container is off-link for whoever calls a link-local address.
@@ -82,12 +89,12 @@ fn entrances(forward: &Forward, outside: &Outside, foreign: impl Fn(&Seen) -> bo
     // A name that a plan could not write (`%`, `@`) cannot be written down either: not by that link.
     let name = |seen: &Seen| LinkName::try_from(seen.name.clone()).ok();
     let links = |wanted: &dyn Fn(IpAddr) -> bool| -> Vec<LinkName> {
-        let has = outside.addresses.iter().filter(|(seen, cidr)| foreign(seen) && wanted(cidr.address()));
+        let has = addresses.iter().filter(|(seen, cidr)| foreign(seen) && wanted(cidr.address()));
         has.filter_map(|(seen, _)| name(seen)).collect()
     };
     match forward.host_address {
         Some(address) if address.is_loopback() => Vec::new(),
-        Some(address) if outside.addresses.iter().any(|(_, cidr)| cidr.address() == address) => {
+        Some(address) if addresses.iter().any(|(_, cidr)| cidr.address() == address) => {
             links(&|other| other == address)
         }
         // Of all addresses, or of one that no link has: it is the loopback's, and any link leads to it.
@@ -98,10 +105,11 @@ fn entrances(forward: &Forward, outside: &Outside, foreign: impl Fn(&Seen) -> bo
 fn refuse_to_lose_routes(
     sysctls: &Sysctls,
     holds: &[ForwardingHold],
-    outside: &Outside,
+    host: &mut Socket,
 ) -> Result<(), Error> {
-    let host_wide = holds.iter().any(|hold| hold.v6 && !hold.was_on) && !has_switch_per_link(sysctls)?;
-    if !host_wide || !outside.advertised_routes || is_ipv6_router(sysctls)? {
+    let missing = holds.iter().any(|hold| hold.v6 && !hold.was_on);
+    let host_wide = missing && !has_switch_per_link(sysctls)? && !is_ipv6_router(sysctls)?;
+    if !host_wide || !facts::has_advertised_routes(host)? {
         return Ok(());
     }
     let reason = io::Error::from(io::ErrorKind::Unsupported);
@@ -114,9 +122,8 @@ fn refuse_to_lose_routes(
 /// The interfaces that route only because of us, so far as `holds` tells.
 pub(crate) fn closed(sysctls: &Sysctls, holds: &[ForwardingHold]) -> Result<Closed, Error> {
     let mut closed = Closed::default();
-    let per_link = has_switch_per_link(sysctls)?;
     for hold in holds.iter().filter(|hold| !hold.was_on) {
-        if hold.v6 && !per_link {
+        if hold.v6 && !has_switch_per_link(sysctls)? {
             closed.all_v6 = true;
         } else {
             closed.links.push(hold.clone());
@@ -147,13 +154,37 @@ pub(crate) fn turn_on(sysctls: &Sysctls, plan: &Plan, closed: &Closed) -> Result
     Ok(())
 }
 
+/// Turns off what [`turn_on`] did on links of the plan that are still there: as long as somebody keeps
+/// the container's network namespace, they are, and the table will not guard them any more.
+pub(crate) fn turn_off_links(sysctls: &Sysctls, links: &[&LinkName]) -> Vec<Error> {
+    let settings =
+        [(Family::V4, "forwarding"), (Family::V6, "force_forwarding"), (Family::V4, "route_localnet")];
+    let all = links.iter().flat_map(|link| settings.map(|(family, name)| setting(family, link, name)));
+    all.filter_map(|path| sysctls.set(&path, false).err()).collect()
+}
+
 /// Of the record's holds those that no other has.
-pub(crate) fn last_holds(record: &Record, others: &[Record]) -> Vec<ForwardingHold> {
+pub(crate) fn last_holds(
+    sysctls: &Sysctls,
+    record: &Record,
+    others: &[Record],
+) -> Result<Vec<ForwardingHold>, Error> {
+    let same = same_switch(sysctls, record.forwarding.iter().any(|hold| hold.v6))?;
     let held = |hold: &ForwardingHold| {
-        others.iter().flat_map(|other| &other.forwarding).any(|o| o.link == hold.link && o.v6 == hold.v6)
+        others.iter().flat_map(|other| &other.forwarding).any(|other| same(hold, other))
     };
-    // Without the switch per link, the host's goes with the last hold for IPv6 whatsoever.
-    record.forwarding.iter().filter(|hold| !held(hold)).cloned().collect()
+    Ok(record.forwarding.iter().filter(|hold| !held(hold)).cloned().collect())
+}
+
+/// Whether two holds are of one switch. Where there is none per link, all holds for IPv6 are.
+fn same_switch(
+    sysctls: &Sysctls,
+    for_v6: bool,
+) -> Result<impl Fn(&ForwardingHold, &ForwardingHold) -> bool + use<>, Error> {
+    let one_for_all = for_v6 && !has_switch_per_link(sysctls)?;
+    Ok(move |a: &ForwardingHold, b: &ForwardingHold| {
+        a.v6 == b.v6 && (a.link == b.link || (a.v6 && one_for_all))
+    })
 }
 
 /// Turns off what only we needed; an interface that has vanished needs nothing.
@@ -175,7 +206,6 @@ fn own(plan: &Plan) -> Vec<(&LinkName, Family)> {
 
 fn host_end(plan: &Plan, container_address: IpAddr) -> Option<&LinkName> {
     let link = plan.link_of_container_address(container_address)?;
-    debug_assert_eq!(Interface::End(link, Side::Host).side(), Side::Host);
     plan.link(link).map(|veth| &veth.host)
 }
 

@@ -248,6 +248,21 @@ fn retire(socket: &mut Socket, seen: &Seen, plan: &Plan, interface: Interface) -
     errors
 }
 
+/// Which of the record's host ends are there under their own names.
+pub(crate) fn standing<'r>(socket: &mut Socket, record: &'r Record) -> Vec<&'r LinkName> {
+    let ends: Vec<_> = record.host_ends().map(|(_, name, mac)| (name, mac)).collect();
+    let mut batch = Batch::default();
+    ends.iter().for_each(|(name, _)| push_get(&mut batch, name.as_str()));
+    let mut standing = Vec::new();
+    socket.exchange(batch, |request, _, message| {
+        let (name, mac) = ends[request];
+        if Seen::parse(message).is_some_and(|seen| seen.is_ours(name, mac)) {
+            standing.push(name);
+        }
+    });
+    standing
+}
+
 /// Whether the kernel still has one of the record's links.
 pub fn any_left(record: &Record) -> Result<bool, Error> {
     Ok(!record.macs.is_empty() && !find(&mut Socket::route()?, record)?.is_empty())
@@ -302,7 +317,7 @@ impl Seen {
         let kind = attributes.get_linkinfo().ok().and_then(|info| info.get_kind().ok());
         Some(Seen {
             index: u32::try_from(header.ifi_index).ok()?,
-            name: attributes.get_ifname().ok()?.to_str().ok()?.to_string(),
+            name: attributes.get_ifname().ok()?.to_string_lossy().into_owned(),
             up: header.ifi_flags & UP != 0,
             in_use: attributes.get_operstate() == Ok(IN_USE),
             loopback: header.ifi_flags & libc::IFF_LOOPBACK as u32 != 0,

@@ -263,11 +263,11 @@ impl Batch {
         failures: &mut Vec<Failure>,
         reply: &mut impl FnMut(usize, u16, &[u8]),
     ) {
+        if header.flags & libc::NLM_F_DUMP_INTR as u16 != 0 {
+            failures.push(Failure { index, error: self.error(index, Errno::EAGAIN) });
+        }
         let done = i32::from(header.r#type) == libc::NLMSG_DONE;
         if !done && i32::from(header.r#type) != libc::NLMSG_ERROR {
-            if header.flags & libc::NLM_F_DUMP_INTR as u16 != 0 {
-                failures.push(Failure { index, error: self.error(index, Errno::EAGAIN) });
-            }
             return reply(index, header.r#type, body);
         }
         self.requests[index].answered = true;

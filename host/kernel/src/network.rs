@@ -11,7 +11,7 @@ use nshost_ledger::{Gone, HostLock, Receipt, Record};
 use nshost_plan::{Interface, Plan, Side, Step};
 
 use crate::{
-    Error, address, aside, facts, forwarding,
+    Error, address, aside, forwarding,
     link::{self, Ends},
     nat,
     netlink::{self, Batch, Socket},
@@ -63,7 +63,7 @@ fn route_for(
     if !concerns_table(receipt.record(), &sysctls)? {
         return Ok(());
     }
-    let holds = forwarding::needed(&sysctls, receipt.record(), others, &facts::outside(host)?)?;
+    let holds = forwarding::needed(&sysctls, receipt.record(), others, host)?;
     let closed = forwarding::closed(&sysctls, &holds)?;
     receipt.holds(lock, holds).map_err(|e| Error::new("write down", "forwarding", io::Error::other(e)))?;
     // Closed before it is opened.
@@ -116,8 +116,9 @@ fn leave_table(record: &Record, others: &[Record]) -> Result<Vec<Error>, Error> 
         return Ok(Vec::new());
     }
     let sysctls = Sysctls::open()?;
-    let closed = forwarding::closed(&sysctls, &forwarding::last_holds(record, others))?;
-    let mut errors = forwarding::turn_off(&sysctls, &closed);
+    let closed = forwarding::closed(&sysctls, &forwarding::last_holds(&sysctls, record, others)?)?;
+    let mut errors = forwarding::turn_off_links(&sysctls, &link::standing(&mut Socket::route()?, record));
+    errors.extend(forwarding::turn_off(&sysctls, &closed));
     // What is still open stays closed in the table.
     if errors.is_empty() {
         let last = !others.iter().any(may_concern_table);

@@ -25,8 +25,8 @@ const CREATE: i32 = libc::NLM_F_CREATE;
 const HOST_BYTE_ORDER: [u8; 6] =
     if cfg!(target_endian = "little") { [0, 4, 1, 0, 0, 0] } else { [0, 4, 0, 0, 0, 1] };
 const STEP: &str = "nftables transaction";
-/// Attributes have 16-bit lengths; this many elements of ours, of at most 150 bytes, fit into one.
-const ELEMENTS_PER_MESSAGE: usize = 400;
+/// The most bytes of a message's elements: they are one attribute, whose length has 16 bits.
+const MESSAGE: usize = 60_000;
 
 /// A field of a set's key or a map's value, by nftables' own types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +175,9 @@ impl Transaction {
     fn elements(&mut self, kind: libc::c_int, flags: i32, elements: &[Element], owner: Option<&str>) {
         let table = self.table;
         let alike = |a: &Element, b: &Element| a.set == b.set && a.subject == b.subject;
-        for chunk in elements.chunk_by(alike).flat_map(|run| run.chunks(ELEMENTS_PER_MESSAGE)) {
+        let size = |one: &Element| 64 + 2 * one.key.len() + one.value.as_ref().map_or(0, Vec::len);
+        let size = elements.iter().map(size).max().unwrap_or(1) + owner.map_or(0, str::len);
+        for chunk in elements.chunk_by(alike).flat_map(|run| run.chunks((MESSAGE / size).max(1))) {
             self.push(kind, flags, &chunk[0].subject, |bytes| match kind {
                 libc::NFT_MSG_DELSETELEM => {
                     push_elements(OpDelsetelemDo::encode_request(bytes, &header()), table, chunk, None);

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     os::fd::OwnedFd,
 };
 
@@ -41,15 +41,18 @@ impl Sysctls {
         let mut text = [0; 32];
         let length = file.read(&mut text).map_err(failed)?;
         let number = std::str::from_utf8(&text[..length]).ok().and_then(|text| text.trim().parse().ok());
-        number.map(Some).ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))
+        number.map(Some).ok_or_else(|| failed(ErrorKind::InvalidData.into()))
     }
 
     /// Changes a setting; false if the kernel has no such setting.
     pub(crate) fn set(&self, path: &str, value: bool) -> Result<bool, Error> {
         let Some(mut file) = self.file(path, OFlag::O_WRONLY)? else { return Ok(false) };
         let text = if value { b"1" } else { b"0" };
-        file.write_all(text).map_err(|error| Error::new("write", format!("{ROOT}/{path}"), error))?;
-        Ok(true)
+        match file.write_all(text) {
+            // The interface went after the file was opened.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            result => result.map(|()| true).map_err(|e| Error::new("write", format!("{ROOT}/{path}"), e)),
+        }
     }
 
     fn file(&self, path: &str, flags: OFlag) -> Result<Option<File>, Error> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     lab::{Lab, Net, assert_as_before, census, on_host, sh, soon},
     plans::{self, CONTAINER_END, HOST_END, tutorial},
-    world::{FAR, world},
+    world::world,
 };
 
 fn json(text: &str) -> Value {
@@ -218,6 +218,31 @@ fn facts_are_what_ip_says() {
         assert_eq!(default(Family::V6).via, "2001:db8:1::1".parse().ok());
         assert_eq!(facts.kernel, sh("uname -r").trim());
         assert_eq!(facts.default_routes.len(), 2);
-        let _ = FAR;
+    });
+}
+
+#[test]
+fn facts_of_a_host_with_much_of_everything() {
+    on_host(|| {
+        let lines = |line: &dyn Fn(u32) -> String| (0..1500).map(line).collect::<Vec<_>>().join("\n");
+        let addresses = lines(&|n| format!("address add 10.{}.{}.1/32 dev lo", n / 200, n % 200));
+        let routes = lines(&|n| format!("route add 172.{}.{}.0/25 dev lo", 16 + n / 200, n % 200));
+        sh(&format!("ip -batch - <<'END'\n{addresses}\n{routes}\nEND"));
+        let facts = facts::gather(&[]).expect("facts");
+        assert_eq!(facts.addresses.len(), 1502);
+        assert_eq!(facts.routes.len(), 1500);
+    });
+}
+
+#[test]
+fn an_error_tells_what_the_kernel_says() {
+    on_host(|| {
+        let (lab, net) = (Lab::new(), Net::new());
+        net.sh("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
+        let mut receipt = lab.receipt(tutorial("veth0").v6(1).done());
+        let error = lab.try_set_up(&mut receipt, &net).expect_err("no IPv6 in there");
+        assert!(error.to_string().contains("add address fd00:1::2/64 on veth1"), "{error}");
+        assert!(error.hint.to_lowercase().contains("ipv6 is disabled"), "{error}");
+        lab.undo(receipt, Wait::Gone);
     });
 }

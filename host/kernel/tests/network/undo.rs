@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     lab::{Lab, Net, assert_as_before, census, on_host, sh},
-    plans::nat,
+    plans::{nat, tutorial},
     world::world,
 };
 
@@ -45,7 +45,66 @@ fn what_is_let_go_is_out_of_the_table_at_once() {
         lab.undo(container.receipt, Wait::LetGo);
         assert_eq!(sh("nft list ruleset"), "");
         assert_eq!(forwarding("eth0"), "00");
-        network::close_aside();
+        network::leave(None);
+    });
+}
+
+#[test]
+fn a_link_that_somebody_keeps_alive_is_left_without_power() {
+    on_host(|| {
+        let (world, lab) = (world(), Lab::new());
+        let plan = nat("veth0", "169.254.1").v6(1).masquerade("fd00:1::2", "eth0");
+        let container = lab.launch(plan.forward(None, 8080, 1, CONTAINER).done());
+        let settings = "cat /proc/sys/net/ipv4/conf/veth0/forwarding /proc/sys/net/ipv4/conf/veth0/route_localnet \
+                        /proc/sys/net/ipv6/conf/veth0/force_forwarding";
+        assert_eq!(sh(settings), "1\n1\n1\n");
+        lab.undo(container.receipt, Wait::LetGo);
+        assert_eq!(sh(settings), "0\n0\n0\n");
+        let far = format!("{}:80", crate::world::FAR);
+        world.internet.serving(&far, || assert!(container.net.is_blocked(&far)));
+    });
+}
+
+/// Hides what Linux 6.17 brought, in this test's mount namespace.
+fn as_before_6_17() {
+    sh("mount -t tmpfs none /proc/sys/net/ipv6/conf/default");
+}
+
+#[test]
+fn an_older_kernel_routes_ipv6_for_the_host_and_the_table_closes_the_rest() {
+    on_host(|| {
+        let (world, lab) = (world(), Lab::new());
+        as_before_6_17();
+        let before = census();
+        let first = tutorial("veth0").v6(1).masquerade("fd00:1::2", "eth0");
+        let first = lab.launch(first.forward(Some(crate::world::HOST_V6), 8080, 1, "fd00:1::2").done());
+        assert_eq!(sh("cat /proc/sys/net/ipv6/conf/all/forwarding"), "1\n");
+        let far = format!("[{}]:80", crate::world::FAR_V6);
+        world.internet.serving(&far, || {
+            assert_eq!(first.net.call(&far), crate::world::HOST_V6.parse().ok());
+            assert!(world.lan.is_blocked(&far), "nothing else is routed");
+        });
+        let second =
+            lab.launch(crate::plans::link("veth2", "169.254.2").v6(2).masquerade("fd00:2::2", "eth0").done());
+        lab.end(first);
+        assert_eq!(sh("cat /proc/sys/net/ipv6/conf/all/forwarding"), "1\n", "one is left that needs it");
+        lab.end(second);
+        assert_as_before(&before);
+    });
+}
+
+#[test]
+fn an_older_kernel_keeps_the_routes_that_it_learned() {
+    on_host(|| {
+        let (_world, lab, net) = (world(), Lab::new(), Net::new());
+        as_before_6_17();
+        sh("ip -6 route add 2001:db8:9::/64 via 2001:db8:1::1 proto ra");
+        let before = census();
+        let mut receipt = lab.receipt(tutorial("veth0").v6(1).masquerade("fd00:1::2", "eth0").done());
+        let error = lab.try_set_up(&mut receipt, &net).expect_err("they would be lost");
+        assert!(error.hint.contains("accept_ra=2"), "{error}");
+        lab.undo(receipt, Wait::Gone);
+        assert_as_before(&before);
     });
 }
 
