@@ -61,6 +61,7 @@ struct Launched {
     running: Running,
     receipt: Receipt,
     terminal: Option<Terminal>,
+    signals: Signals,
     /// Whether containers that have ended were still being taken down.
     litter: bool,
 }
@@ -81,9 +82,8 @@ pub fn launch(request: &Request) -> Result<u8, Failure> {
         rootless::enter_private_host()?;
     }
     let launch = Launch { request, ledger: Ledger::open(&state)?, cache, rootless };
-    let signals = Signals::block()?;
     let launched = launch.until_launched(&mut audit)?;
-    let (status, gone) = launch.until_ended(launched, &signals, &mut audit);
+    let (status, gone) = launch.until_ended(launched, &mut audit);
     // The last thing: what the kernel is slow with must not keep the operator waiting.
     network::leave(gone);
     status
@@ -108,6 +108,8 @@ impl Launch<'_> {
         let facts = self.facts(&claim, &standing)?;
         let permit = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;
+        // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
+        let signals = Signals::block()?;
         let mut receipt = match self.commit(claim, permit)? {
             Ok(receipt) => receipt,
             Err(lost) => return Ok(Attempt::Lost(lost)),
@@ -115,7 +117,7 @@ impl Launch<'_> {
         match self.start(&mut receipt, &command, &standing.gone) {
             Ok((running, terminal)) => {
                 let litter = !standing.gone.is_empty();
-                Ok(Attempt::Launched(Box::new(Launched { running, receipt, terminal, litter })))
+                Ok(Attempt::Launched(Box::new(Launched { running, receipt, terminal, signals, litter })))
             }
             Err(Stopped::Lost(error)) => {
                 self.abandon(receipt)?;
@@ -195,16 +197,11 @@ impl Launch<'_> {
     }
 
     /// Whatever fails from here on, the container is waited for and undone first.
-    fn until_ended(
-        &self,
-        launched: Launched,
-        signals: &Signals,
-        audit: &mut Audit,
-    ) -> (Result<u8, Failure>, Option<Gone>) {
-        let Launched { running, receipt, mut terminal, litter } = launched;
+    fn until_ended(&self, launched: Launched, audit: &mut Audit) -> (Result<u8, Failure>, Option<Gone>) {
+        let Launched { running, receipt, mut terminal, signals, litter } = launched;
         let noted = audit.event("started", json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
-        let status = supervise::until_end(&running, signals, terminal.as_mut());
+        let status = supervise::until_end(&running, &signals, terminal.as_mut());
         drop(terminal);
         let (undone, gone) = match self.undo(receipt) {
             Ok(gone) => (Ok(()), gone),

@@ -21,31 +21,40 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGWINCH,
 ];
 
-/// The signals that wait to be passed on.
-pub struct Signals(SignalFd);
+/// The signals that wait to be passed on. Dropped, they have their usual effect again.
+pub struct Signals {
+    descriptor: SignalFd,
+    blocked: SigSet,
+}
 
 impl Signals {
     /// From here on signals wait.
     pub fn block() -> Result<Self, Error> {
         let failed = |errno| Error::new("block signals", "launcher", errno);
-        let mut set = SigSet::empty();
-        FORWARDED.into_iter().for_each(|signal| set.add(signal));
+        let mut read = SigSet::empty();
+        FORWARDED.into_iter().for_each(|signal| read.add(signal));
+        let mut blocked = read;
         // Writing to a pipe or terminal that is gone is an error to handle, not a reason to die.
-        set.add(Signal::SIGPIPE);
-        set.thread_block().map_err(failed)?;
-        set.remove(Signal::SIGPIPE);
-        Ok(Signals(
-            SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)?,
-        ))
+        blocked.add(Signal::SIGPIPE);
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let descriptor = SignalFd::with_flags(&read, flags).map_err(failed)?;
+        blocked.thread_block().map_err(failed)?;
+        Ok(Signals { descriptor, blocked })
     }
 
     /// The next signal that waits.
     pub(crate) fn next(&self) -> Option<Signal> {
-        let info = self.0.read_signal().ok()??;
+        let info = self.descriptor.read_signal().ok()??;
         Signal::try_from(info.ssi_signo as i32).ok()
     }
 
     pub(crate) fn descriptor(&self) -> &SignalFd {
-        &self.0
+        &self.descriptor
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        let _ = self.blocked.thread_unblock();
     }
 }
