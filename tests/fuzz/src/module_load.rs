@@ -1,0 +1,37 @@
+//! A module that may be anything: what the compiler's process does with it.
+
+use std::sync::LazyLock;
+
+use nshost_script::{
+    compile::{compile, compiler},
+    inspect::inspect,
+};
+use wasmtime::Engine;
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| compiler().expect("the configuration is a valid one"));
+
+/// The largest module that is compiled, in bytes: fast code generation finds more than slow.
+const COMPILED: usize = 16 << 10;
+
+/// What is compiled can be inspected as well; what is refused says why in a line.
+pub fn run(data: &[u8]) {
+    let inspected = inspect(data);
+    if let Err(reason) = &inspected {
+        one_line(reason);
+    }
+    if data.len() > COMPILED {
+        return;
+    }
+    match compile(&ENGINE, data) {
+        Ok(artifact) => {
+            assert!(artifact.starts_with(b"\x7fELF"));
+            let found = inspected.expect("compiled, so it can be read");
+            assert!(found.imports.len() <= 1000 && found.producers.len() <= 1000);
+        }
+        Err(reason) => one_line(&reason),
+    }
+}
+
+fn one_line(reason: &str) {
+    assert!(!reason.is_empty() && !reason.chars().any(char::is_control), "{reason:?}");
+}
