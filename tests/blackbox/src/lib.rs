@@ -16,8 +16,8 @@ pub const SOON: Duration = Duration::from_secs(10);
 /// In which the kernel has torn down a network namespace.
 pub const TORN_DOWN: Duration = Duration::from_secs(3);
 
-/// What `client` is answered when it sends `line` to a server, as soon as that listens; the client
-/// runs in `host`.
+/// What a server answers to `line`, as soon as it listens; the client runs in `host`. The server is an
+/// `nc -N` whose input ends: a client that closed first could end it before it has answered.
 pub fn ask(host: &Host, address: &str, port: u16, line: &str) -> Result<String> {
     host.shell(&asking(address, port, line))
 }
@@ -26,7 +26,7 @@ pub fn ask(host: &Host, address: &str, port: u16, line: &str) -> Result<String> 
 pub fn asking(address: &str, port: u16, line: &str) -> String {
     format!(
         "i=0; while [ $i -lt 100 ]; do
-            echo '{line}' | nc -n -N -w 3 {address} {port} && exit 0
+            echo '{line}' | nc -n -w 5 {address} {port} && exit 0
             i=$((i + 1)); sleep 0.03
         done; echo 'nobody answers at {address} port {port}' >&2; exit 1"
     )

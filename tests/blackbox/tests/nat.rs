@@ -27,14 +27,15 @@ fn the_container_reaches_the_internet_under_the_hosts_address() -> Result<()> {
     let host = Host::new()?;
     let internet = host.internet()?;
     let before = Census::take(&host)?;
-    let mut far = internet.start(&format!("nc -v -n -l {} 7000", Internet::FAR))?;
+    let mut far = internet.start(&format!("nc -v -n -N -l {} 7000", Internet::FAR))?;
     far.send("from afar\n")?;
+    far.close_stdin();
     let client = asking(Internet::FAR, 7000, "from inside");
     let output = host.nshost()?.run_script("nat")?.args(["--", "sh", "-c", &client]).run()?;
     assert_eq!(output.expect(0)?, "from afar\n");
     let heard = far.finish(SOON)?;
     assert_eq!(heard.stdout, "from inside\n");
-    assert!(heard.stderr.contains(&format!("from {}", Internet::HOST)), "{}", heard.text());
+    assert!(heard.stderr.contains(&format!(" {} ", Internet::HOST)), "{}", heard.text());
     before.comes_back(&host, TORN_DOWN)
 }
 
@@ -91,8 +92,9 @@ fn ipv6_when_asked_for() -> Result<()> {
     let host = Host::new()?;
     let internet = host.internet()?;
     let before = Census::take(&host)?;
-    let mut far = internet.start(&format!("nc -v -n -l {} 7000", Internet::FAR_V6))?;
+    let mut far = internet.start(&format!("nc -v -n -N -l {} 7000", Internet::FAR_V6))?;
     far.send("from afar\n")?;
+    far.close_stdin();
     let client = asking(Internet::FAR_V6, 7000, "from inside");
     let serve = format!("{{ {client}; }} && true; echo served | nc -6 -n -l -N 80");
     let serve = serve.replace("exit 0", "break").replace("exit 1", "true");

@@ -26,7 +26,6 @@ const LOOKS: &[(&str, &str)] = &[
     ("sysctls", "grep --recursive --no-messages '' /proc/sys/net/ipv4 /proc/sys/net/ipv6 | sort"),
     // All but this shell and its children.
     ("processes", "ps -e -o pid=,ppid=,args= | awk -v me=$$ '$1 != me && $2 != me' | sort"),
-    ("containers", "find /run/nshost/containers -type f ! -name '*.gone' 2>/dev/null || true"),
 ];
 
 /// Everything that a launch could change, as text.

@@ -136,12 +136,13 @@ impl Show {
     fn talk(&self) -> Result<()> {
         self.title("Host and container talk");
         self.say("As in the tutorial: the container listens, the host connects, both say something.");
-        self.launched("nc -n -l 4242");
-        let mut container = self.tutorial()?.args(["--", "nc", "-n", "-l", "4242"]).start()?;
+        self.launched("nc -n -N -l 4242");
+        let mut container = self.tutorial()?.args(["--", "nc", "-n", "-N", "-l", "4242"]).start()?;
         container.send("Bye...\n")?;
+        container.close_stdin();
         self.typed("echo 'Hi !' | nc 169.254.1.2 4242          (on the host)");
         let ask = "i=0; while [ $i -lt 100 ]; do
-            echo 'Hi !' | nc -n -N -w 3 169.254.1.2 4242 && exit 0
+            echo 'Hi !' | nc -n -w 5 169.254.1.2 4242 && exit 0
             i=$((i + 1)); sleep 0.05
         done; exit 1";
         let heard_on_host = self.host.shell(ask)?;
