@@ -12,6 +12,10 @@
 //! opens is closed by the table. It makes the host a router, which by `accept_ra` = 1 ignores router
 //! advertisements and drops the routes it learned from them; where such a route exists it is not touched,
 //! and the operator is told. `force_forwarding` leaves all of that alone.
+//!
+//! What the host turns on for itself while a container holds an interface (another container engine that
+//! starts, say) does not change what the table closes: that interface routes for containers of ours alone,
+//! and is turned off again, until the last of them has ended.
 
 use std::{io, net::IpAddr};
 

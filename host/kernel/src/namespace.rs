@@ -41,3 +41,47 @@ impl Drop for Home {
 fn enter(namespace: BorrowedFd<'_>) -> nix::Result<()> {
     setns(namespace, CloneFlags::CLONE_NEWNET)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, panic, thread};
+
+    use nix::sched::unshare;
+
+    use super::*;
+
+    fn here() -> String {
+        fs::read_link(OWN).expect("namespace").display().to_string()
+    }
+
+    #[test]
+    fn comes_back_even_when_the_work_panics() {
+        if !nix::unistd::geteuid().is_root() {
+            assert!(
+                std::env::var_os("NSHOST_CI").is_none(),
+                "root is missing, and here no test may be left out"
+            );
+            return eprintln!("ignored, because it needs root");
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let home = here();
+                unshare(CloneFlags::CLONE_NEWNET).expect("network namespace");
+                let (other, fd) = (here(), File::open(OWN).expect("namespace"));
+                enter_home(&home);
+                assert_eq!(inside(fd.as_fd(), here).expect("inside"), other);
+                assert_eq!(here(), home);
+                let fell = panic::catch_unwind(|| inside(fd.as_fd(), || panic!("on purpose")));
+                assert!(fell.is_err());
+                assert_eq!(here(), home);
+            });
+        });
+    }
+
+    /// The process's first thread is still there.
+    fn enter_home(home: &str) {
+        let file = File::open("/proc/self/ns/net").expect("namespace");
+        enter(file.as_fd()).expect("setns");
+        assert_eq!(here(), home);
+    }
+}

@@ -256,3 +256,23 @@ fn last_address(network: Cidr) -> IpAddr {
 pub(crate) fn family(address: IpAddr) -> Family {
     if address.is_ipv4() { Family::V4 } else { Family::V6 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_address_of_a_network() {
+        let last = |network: &str| last_address(network.parse().unwrap()).to_string();
+        assert_eq!(last("10.9.0.0/16"), "10.9.255.255");
+        assert_eq!(last("10.9.8.7/32"), "10.9.8.7");
+        assert_eq!(last("0.0.0.0/0"), "255.255.255.255");
+        assert_eq!(last("fd00::/64"), "fd00::ffff:ffff:ffff:ffff");
+        assert_eq!(last("fd00::1/128"), "fd00::1");
+    }
+
+    #[test]
+    fn fields_of_a_key_start_at_multiples_of_four() {
+        assert_eq!(join(&[&[6], &80u16.to_be_bytes()]), [6, 0, 0, 0, 0, 80, 0, 0]);
+    }
+}

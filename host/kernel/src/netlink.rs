@@ -333,3 +333,57 @@ fn enable(fd: &OwnedFd, option: libc::c_int) -> nix::Result<()> {
     };
     Errno::result(result).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(requests: usize) -> Batch {
+        let mut batch = Batch::default();
+        for index in 0..requests {
+            batch.push(16, 0, "step", format!("subject {index}"), |bytes| bytes.extend(vec![7; index]));
+        }
+        batch
+    }
+
+    #[test]
+    fn requests_are_aligned_and_numbered() {
+        let mut batch = batch(4);
+        let sequence = |message: (Nlmsghdr, &[u8])| (message.0.seq, message.1.len());
+        assert_eq!(batch.bytes.len() % 4, 0);
+        let expected = [(0, 0), (1, 4), (2, 4), (3, 4)];
+        assert_eq!(Messages(&batch.bytes).map(sequence).collect::<Vec<_>>(), expected);
+        batch.answer_last();
+        let flags = Messages(&batch.bytes).last().map(|(header, _)| header.flags);
+        assert_eq!(flags, Some((libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16));
+    }
+
+    #[test]
+    fn what_is_not_a_whole_message_ends_the_list() {
+        let bytes = batch(2).bytes;
+        for length in 0..bytes.len() {
+            assert!(Messages(&bytes[..length]).count() <= 1, "{length} bytes");
+        }
+        for wrong in [0u32, 1, 15, u32::MAX] {
+            let mut bytes = bytes.clone();
+            bytes[..4].copy_from_slice(&wrong.to_ne_bytes());
+            assert_eq!(Messages(&bytes).count(), 0, "length {wrong}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_is_an_error() {
+        let (mut batch, mut failures) = (batch(1), Vec::new());
+        let mut header = Nlmsghdr::new();
+        header.r#type = libc::NLMSG_ERROR as u16;
+        batch.take(0, &header, &[1, 2], &mut failures, &mut |_, _, _| {});
+        assert_eq!(failures[0].error.errno(), Some(libc::EBADMSG));
+    }
+
+    #[test]
+    fn no_answer_is_an_error() {
+        let (batch, mut failures) = (batch(2), Vec::new());
+        batch.note_unanswered(&mut failures);
+        assert_eq!(failures[0].error.errno(), Some(libc::ENOMSG));
+    }
+}

@@ -56,7 +56,7 @@ const CAPABILITIES: [(u32, &str); 8] = [
     (21, "SYS_ADMIN"),
 ];
 
-/// All probes. Takes some milliseconds.
+/// All probes. Takes some tens of milliseconds. To be called by a process with one thread.
 pub fn all() -> Vec<Probe> {
     let mut probes = vec![capabilities()];
     probes.extend(Namespace::ALL.map(namespace));
@@ -185,7 +185,7 @@ fn network() -> Vec<Probe> {
                     name,
                     State::Forbidden,
                     errno.desc(),
-                    "run as root, or see the user namespace above",
+                    "see the capabilities and the user namespace above",
                 ),
                 Some(Err(errno)) => {
                     lacking(name, State::Absent, errno.desc(), format!("a kernel with {modules}"))

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "fork, and system calls that nix does not have")]
 
 use std::{
+    ffi::CStr,
     fs::{self, File},
     io::{Read, Write},
     os::fd::{AsFd, FromRawFd, OwnedFd, RawFd},
@@ -45,26 +46,26 @@ impl Part {
     fn attempt(self) -> Result<(), Error> {
         match self {
             Part::Veth => link::try_veth(),
-            Part::Table => table(|_| {}),
-            Part::Ranges => table(|t| {
+            Part::Table => table(c"try_table", |_| {}),
+            Part::Ranges => table(c"try_ranges", |t| {
                 let key = &[Field::Interface, Field::V4];
                 t.set(&Set { name: c"ranges", key, value: &[], ranges: true });
             }),
-            Part::Nat => table(|t| {
+            Part::Nat => table(c"try_nat", |t| {
                 t.chain(
                     c"nat",
                     Some(&Hook { number: libc::NF_INET_POST_ROUTING, priority: 100, kind: c"nat" }),
                 );
                 t.rule(c"nat", &Rule::new("").family(Family::V4).masquerade());
             }),
-            Part::Fib => table(|t| {
+            Part::Fib => table(c"try_fib", |t| {
                 t.chain(
                     c"fib",
                     Some(&Hook { number: libc::NF_INET_PRE_ROUTING, priority: 0, kind: c"filter" }),
                 );
                 t.rule(c"fib", &Rule::new("").for_this_host().accept());
             }),
-            Part::Conntrack => table(|t| {
+            Part::Conntrack => table(c"try_ct", |t| {
                 t.chain(c"ct", Some(&Hook { number: libc::NF_INET_FORWARD, priority: 0, kind: c"filter" }));
                 t.rule(c"ct", &Rule::new("").in_set(&[Load::In], &ruleset::LINKS).of_known_flow().accept());
             }),
@@ -77,17 +78,13 @@ impl Part {
     }
 }
 
-/// A table with one set and what else is to be tried.
-fn table(more: impl FnOnce(&mut Transaction)) -> Result<(), Error> {
-    let mut transaction = Transaction::new(c"trial");
+/// A table with one set and what else is to be tried. It goes with its network namespace.
+fn table(name: &'static CStr, more: impl FnOnce(&mut Transaction)) -> Result<(), Error> {
+    let mut transaction = Transaction::new(name);
     transaction.table("");
     transaction.set(&ruleset::LINKS);
     more(&mut transaction);
-    let mut socket = Socket::netfilter()?;
-    transaction.commit(&mut socket)?;
-    let mut transaction = Transaction::new(c"trial");
-    transaction.delete_table();
-    transaction.commit(&mut socket)
+    transaction.commit(&mut Socket::netfilter()?)
 }
 
 /// Whether a namespace of this kind can be made: by root as it is, by others in a user namespace.
