@@ -1,17 +1,16 @@
 //! The gate, and the bond with the broker's life.
 
-use core::ffi::c_ulong;
+use core::ffi::{c_int, c_ulong};
 
 use crate::{Orders, Stage, report};
 
 /// Waits until the broker has done all of its work. Fails closed: end-of-file, an error or a wrong
 /// byte means that the broker is gone or broken, and then the command never runs.
 pub(crate) fn at_gate(orders: &Orders<'_>) {
+    close_the_brokers(orders);
     let mut byte = 0u8;
-    // SAFETY: both fds are the broker's ends, which it keeps itself; `byte` is one writable byte.
+    // SAFETY: `byte` is one writable byte.
     let opened = unsafe {
-        libc::close(orders.gate_opener);
-        libc::close(orders.report_reader);
         loop {
             let read = libc::read(orders.gate, (&raw mut byte).cast(), 1);
             if read != -1 || report::errno() != libc::EINTR {
@@ -22,6 +21,26 @@ pub(crate) fn at_gate(orders: &Orders<'_>) {
     if !opened {
         // SAFETY: takes any status.
         unsafe { libc::_exit(125) }
+    }
+}
+
+/// Closes everything that this copy of the broker does not need itself: its ends of gate and report,
+/// without which their end would never be seen, and above all the lock that is its sign of life.
+fn close_the_brokers(orders: &Orders<'_>) {
+    let mut kept = [orders.gate, orders.report, orders.terminal.unwrap_or(orders.gate)];
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept {
+        close_range(first, fd - 1);
+        first = fd + 1;
+    }
+    close_range(first, c_int::MAX);
+}
+
+fn close_range(first: c_int, last: c_int) {
+    if first <= last {
+        // SAFETY: numbers only; nothing in this process uses the descriptors that it closes.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     }
 }
 

@@ -64,9 +64,7 @@ impl<'a> Rendered<'a> {
         let has = |wanted: &Step| self.plan.steps().contains(wanted);
         use_orders(&Orders {
             gate: channels.gate_waiter.as_raw_fd(),
-            gate_opener: channels.gate_opener.as_raw_fd(),
             report: channels.report_writer.as_raw_fd(),
-            report_reader: channels.report_reader.as_raw_fd(),
             user_namespace: self.plan.namespaces().contains(Namespace::User),
             hostname: self.name(|step| match step {
                 Step::Hostname(name) => Some(name.as_str()),
