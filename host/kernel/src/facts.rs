@@ -131,7 +131,11 @@ impl Raw {
         batch.push(libc::RTM_GETROUTE, libc::NLM_F_DUMP, "list routes", "of the host", |bytes| {
             drop(OpGetrouteDump::encode_request(bytes, &header));
         });
-        socket.query(batch, |_, _, message| self.routes.extend(parse_route(message)))
+        match socket.query(batch, |_, _, message| self.routes.extend(parse_route(message))) {
+            // A namespace in which no route was ever made does not have the table.
+            Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),
+            read => read,
+        }
     }
 
     fn without(&self, skip: &[Mac]) -> HostFacts {

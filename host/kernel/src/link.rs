@@ -22,6 +22,8 @@ use crate::{
 };
 
 /// `VETH_INFO_PEER` (`linux/veth.h`).
+/// The index of `lo` in every network namespace (`LOOPBACK_IFINDEX`).
+pub(crate) const LOOPBACK: u32 = 1;
 const VETH_INFO_PEER: u16 = 1;
 const UP: u32 = libc::IFF_UP as u32;
 /// `RTEXT_FILTER_SKIP_STATS` (`linux/rtnetlink.h`): counters are most of a link's description.
@@ -123,6 +125,13 @@ pub(crate) fn try_veth() -> Result<(), Error> {
             OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new()).nested_linkinfo().push_kind(c"veth");
         },
     );
+    Socket::route()?.perform(batch)
+}
+
+/// Sets `lo` of the caller's network namespace up.
+pub(crate) fn loopback_up() -> Result<(), Error> {
+    let mut batch = Batch::default();
+    push_up(&mut batch, LOOPBACK, "lo");
     Socket::route()?.perform(batch)
 }
 

@@ -130,7 +130,7 @@ fn leave_table(record: &Record, others: &[Record]) -> Result<Vec<Error>, Error> 
 /// Addresses, routes and links up on one side, in one system call.
 fn configure(socket: &mut Socket, plan: &Plan, side: Side, ends: &[Ends]) -> Result<(), Error> {
     let index = |interface: Interface| match interface {
-        Interface::Loopback => Some(LOOPBACK),
+        Interface::Loopback => Some(link::LOOPBACK),
         Interface::End(id, Side::Host) => ends.get(usize::from(id.0)).map(|ends| ends.host),
         Interface::End(id, Side::Container) => ends.get(usize::from(id.0)).map(|ends| ends.container),
     };
@@ -160,9 +160,6 @@ fn configure(socket: &mut Socket, plan: &Plan, side: Side, ends: &[Ends]) -> Res
     }
     socket.perform(batch)
 }
-
-/// The index of `lo` in every network namespace (`LOOPBACK_IFINDEX`).
-const LOOPBACK: u32 = 1;
 
 /// Whether the container has to be in the table: for NAT; or because the host routes IPv6 on all
 /// interfaces, and only the table keeps the container's link out of that.

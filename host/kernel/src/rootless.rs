@@ -8,7 +8,7 @@ use nix::{
     unistd::{getegid, geteuid},
 };
 
-use crate::Error;
+use crate::{Error, link};
 
 /// Moves this process into a user, network and mount namespace of its own.
 ///
@@ -23,7 +23,8 @@ pub fn enter_private_host() -> Result<(), Error> {
     })?;
     write("/proc/self/setgroups", "deny")?;
     write("/proc/self/uid_map", &format!("0 {user} 1\n"))?;
-    write("/proc/self/gid_map", &format!("0 {group} 1\n"))
+    write("/proc/self/gid_map", &format!("0 {group} 1\n"))?;
+    link::loopback_up()
 }
 
 fn write(path: &str, text: &str) -> Result<(), Error> {
