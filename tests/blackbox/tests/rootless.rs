@@ -1,0 +1,70 @@
+//! Without root the launcher is root over a host of its own, and the rest is the same.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Duration};
+
+use anyhow::Result;
+use blackbox::Scratch;
+use support::{Census, Host, component, programs, root_or_skip};
+
+const USER: &str = "54321";
+
+/// The launcher as an ordinary user, with copies of everything that it can reach.
+fn as_user(host: &Host, scratch: &Scratch) -> Result<Command> {
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))?;
+    for name in ["nshost", "nshost-worker", "nshost-compiler"] {
+        fs::copy(programs().join(name), scratch.path().join(name))?;
+    }
+    let home = scratch.path().join("home");
+    fs::create_dir_all(&home)?;
+    std::os::unix::fs::chown(&home, Some(54321), Some(54321))?;
+    let mut command = host.command("setpriv");
+    command.args(["--reuid", USER, "--regid", USER, "--clear-groups", "env"]);
+    command.arg(format!("HOME={}", home.display())).arg(format!("XDG_RUNTIME_DIR={}", home.display()));
+    command.arg(scratch.path().join("nshost"));
+    Ok(command)
+}
+
+fn script(scratch: &Scratch, name: &str) -> Result<std::path::PathBuf> {
+    let path = scratch.file(name, fs::read(component(name)?)?)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    Ok(path)
+}
+
+#[test]
+fn an_ordinary_user_launches_and_the_host_is_as_it_was() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let before = Census::take(&host)?;
+    for (name, look) in [
+        ("isolated", "id -u; hostname; ip -brief address show lo"),
+        ("tutorial", "id -u; hostname; ip -brief address show veth1"),
+    ] {
+        let mut command = as_user(&host, &scratch)?;
+        command.args(["run", "--allow-all"]).arg(script(&scratch, name)?).args(["--", "sh", "-c", look]);
+        let output = support::run(command, Duration::from_secs(30))?;
+        let lines: Vec<&str> = output.expect(0)?.lines().collect();
+        assert_eq!(lines[0], "0", "{}", output.text());
+        assert_eq!(lines[1], if name == "tutorial" { "In Namespace" } else { "isolated" });
+        let address = if name == "tutorial" { "169.254.1.2/30" } else { "127.0.0.1/8" };
+        assert!(lines[2].contains(address), "{}", output.text());
+    }
+    before.comes_back(&host, Duration::from_secs(3))
+}
+
+#[test]
+fn its_root_has_no_more_rights_than_the_user() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let secret = scratch.file("secret", "for root only")?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+    let mut command = as_user(&host, &scratch)?;
+    command.args(["run", "--allow-all"]).arg(script(&scratch, "tutorial")?).args(["--", "cat"]).arg(&secret);
+    let output = support::run(command, Duration::from_secs(30))?;
+    assert_eq!(output.code(), 1, "{}", output.text());
+    assert!(output.stderr.contains("Permission denied"), "{}", output.text());
+    Ok(())
+}
