@@ -14,9 +14,9 @@ use crate::{
     cache::Cache,
     evaluate::{self, Manner},
     failure::{self, Failure, Status},
-    launch::{Request, plan_digest},
-    module::{Module, hex},
+    module::{Module, hex, plan_digest},
     print,
+    request::Request,
 };
 
 /// Everything that an evaluation depends on.

@@ -1,7 +1,5 @@
 //! A launch, from a script's file to the command's exit status.
 
-use std::path::PathBuf;
-
 use nshost_kernel::{
     container::{self, Running, Settings, Waiting},
     facts, identity, link,
@@ -11,42 +9,21 @@ use nshost_kernel::{
     supervise,
     terminal::Terminal,
 };
-use nshost_ledger::{Claim, ContainerName, Gone, Ledger, Origin, Receipt, Record, Standing};
+use nshost_ledger::{Claim, Gone, Ledger, Origin, Receipt, Record, Standing};
 use nshost_plan::{Argument, Facts, Namespace, Plan};
-use nshost_policy::{Grants, Permit};
+use nshost_policy::Permit;
 use serde_json::json;
 
 use crate::{
     audit::Audit,
     cache::Cache,
     collect, decide,
-    evaluate::Manner,
     failure::{Failure, Status},
-    module::{Module, hex},
+    request::Request,
 };
 
 /// How often a launch that lost a race is planned anew from fresh facts.
 const ATTEMPTS: u32 = 8;
-
-/// What the operator asked for.
-pub struct Request {
-    /// The script.
-    pub module: Module,
-    /// What it may do.
-    pub grants: Grants,
-    /// Its arguments.
-    pub arguments: Vec<Argument>,
-    /// What was typed after `--`.
-    pub command: Vec<Argument>,
-    /// What the container is to be called.
-    pub name: Option<ContainerName>,
-    /// Where every check is recorded.
-    pub audit: Option<PathBuf>,
-    /// Whether a reaper is the first process.
-    pub reaper: bool,
-    /// How the script is evaluated.
-    pub manner: Manner,
-}
 
 /// Everything that stays the same over the attempts of one launch.
 struct Launch<'a> {
@@ -284,10 +261,4 @@ fn of_command(not_started: container::NotStarted, command: &[Argument]) -> Failu
     let name = container::show_command(&command[..command.len().min(1)]);
     Failure::new(status, format!("cannot execute {name}: {}", not_started.error.source))
         .hint(not_started.error.hint)
-}
-
-/// The plan's identity, for people and audits.
-pub fn plan_digest(plan: &Plan) -> String {
-    use sha2::Digest;
-    hex(&sha2::Sha256::digest(nshost_plan::codec::encode(plan)))
 }

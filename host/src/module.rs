@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nshost_plan::show;
+use nshost_plan::{Plan, codec, show};
 use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Status};
@@ -64,6 +64,11 @@ impl Module {
         file.rewind().map_err(|error| Failure::file(&self.path, &error))?;
         Ok(file)
     }
+}
+
+/// A plan's identity, for people and audits: SHA-256 of its encoding.
+pub fn plan_digest(plan: &Plan) -> String {
+    hex(&Sha256::digest(codec::encode(plan)))
 }
 
 /// Lower-case hexadecimal.

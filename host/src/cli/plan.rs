@@ -13,9 +13,9 @@ use crate::{
     cli::{json, shared::Script},
     decide::{self, Opinion},
     failure::{Failure, Status},
-    launch::{Request, plan_digest},
-    module::hex,
+    module::{hex, plan_digest},
     print,
+    request::Request,
 };
 
 /// Arguments of `nshost plan`.

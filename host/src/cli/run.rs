@@ -4,11 +4,7 @@ use std::path::PathBuf;
 
 use nshost_ledger::ContainerName;
 
-use crate::{
-    cli::shared::Script,
-    failure::Failure,
-    launch::{self, Request},
-};
+use crate::{cli::shared::Script, failure::Failure, launch, request::Request};
 
 /// Arguments of `nshost run`.
 #[derive(clap::Args)]
