@@ -24,15 +24,15 @@ use nshost_plan::{Cidr, Family, Forward, LinkName, Plan};
 
 use crate::{
     Error, facts,
-    link::Seen,
+    link::{Ends, Seen},
     nat::{Closed, family},
     netlink::Socket,
     sysctl::Sysctls,
 };
 
 /// Routing is off on all links of the plan, whatever the host's default for new interfaces is.
-pub(crate) fn turn_off_own(sysctls: &Sysctls, plan: &Plan) -> Result<(), Error> {
-    for (_, veth) in plan.links() {
+pub(crate) fn turn_off_own(sysctls: &Sysctls, plan: &Plan, ends: &[Ends]) -> Result<(), Error> {
+    for ((_, veth), _) in plan.links().zip(ends).filter(|(_, ends)| ends.routes) {
         sysctls.set(&setting(Family::V4, &veth.host, "forwarding"), false)?;
     }
     Ok(())

@@ -40,6 +40,8 @@ const IN_USE: u8 = 6;
 pub(crate) struct Ends {
     pub(crate) host: u32,
     pub(crate) container: u32,
+    /// Whether the host would route what comes in, which it has from `net.ipv4.conf.default`.
+    pub(crate) routes: bool,
 }
 
 /// A link as the kernel describes it.
@@ -51,6 +53,8 @@ pub(crate) struct Seen {
     /// Whether packets pass (`ip link` says UP, not LOWERLAYERDOWN).
     pub(crate) in_use: bool,
     pub(crate) loopback: bool,
+    /// `net.ipv4.conf.IF.forwarding`.
+    pub(crate) routes_ipv4: bool,
     pub(crate) mac: Option<Mac>,
     /// The index of the other end.
     pub(crate) peer: Option<u32>,
@@ -73,7 +77,8 @@ pub(crate) fn create(
     let mut ends = vec![Ends::default(); record.plan.links().count()];
     host.query(batch, |request, _, message| {
         if let (Some(seen), Some(ends)) = (Seen::parse(message), ends.get_mut(request / 2)) {
-            *ends = Ends { host: seen.index, container: seen.peer.unwrap_or_default() };
+            let container = seen.peer.unwrap_or_default();
+            *ends = Ends { host: seen.index, container, routes: seen.routes_ipv4 };
         }
     })?;
     Ok(ends)
@@ -330,6 +335,7 @@ impl Seen {
             up: header.ifi_flags & UP != 0,
             in_use: attributes.get_operstate() == Ok(IN_USE),
             loopback: header.ifi_flags & libc::IFF_LOOPBACK as u32 != 0,
+            routes_ipv4: routes_ipv4(&message[Ifinfomsg::len()..]),
             mac: attributes.get_address().ok().and_then(|bytes| bytes.try_into().ok()),
             peer: attributes.get_link().ok(),
             is_veth: kind == Some(c"veth"),
@@ -342,4 +348,13 @@ impl Seen {
         let retired = self.name == format!("{DYING}{:x}", self.index);
         self.is_veth && self.mac == Some(mac) && (self.name == name.as_str() || retired)
     }
+}
+
+/// The first number of `IFLA_INET_CONF` is `IPV4_DEVCONF_FORWARDING` (`linux/ip.h`).
+fn routes_ipv4(attributes: &[u8]) -> bool {
+    const INET_CONF: u16 = 1;
+    let families = utils::find_attr(attributes, libc::IFLA_AF_SPEC);
+    let inet = families.and_then(|families| utils::find_attr(families, libc::AF_INET as u16));
+    let settings = inet.and_then(|inet| utils::find_attr(inet, INET_CONF));
+    settings.and_then(utils::parse_u32).is_some_and(|forwarding| forwarding != 0)
 }

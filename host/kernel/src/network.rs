@@ -45,7 +45,7 @@ pub fn set_up(
     configure(&mut inside, receipt.plan(), Side::Container, &ends)?;
     configure(&mut host, receipt.plan(), Side::Host, &ends)?;
     if !ends.is_empty() {
-        route_for(receipt, lock, others, &mut host)?;
+        route_for(receipt, lock, others, &mut host, &ends)?;
         link::await_carrier(&mut host, receipt.plan())?;
     }
     Ok(())
@@ -57,9 +57,13 @@ fn route_for(
     lock: &HostLock,
     others: &[Record],
     host: &mut Socket,
+    ends: &[Ends],
 ) -> Result<(), Error> {
+    if !ends.iter().any(|ends| ends.routes) && !may_concern_table(receipt.record()) {
+        return Ok(());
+    }
     let sysctls = Sysctls::open()?;
-    forwarding::turn_off_own(&sysctls, receipt.plan())?;
+    forwarding::turn_off_own(&sysctls, receipt.plan(), ends)?;
     if !concerns_table(receipt.record(), &sysctls)? {
         return Ok(());
     }

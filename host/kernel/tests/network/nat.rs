@@ -272,3 +272,21 @@ fn a_router_does_not_route_for_a_container_without_nat() {
         assert_eq!(sh("nft list ruleset"), "");
     });
 }
+
+#[test]
+fn a_router_does_not_route_for_a_container_outside_of_the_table() {
+    on_host(|| {
+        let (world, lab) = (world(), Lab::new());
+        sh("echo 1 > /proc/sys/net/ipv4/ip_forward");
+        let container = lab.launch(nat_less("veth0").done());
+        assert_eq!(sh("nft list ruleset"), "");
+        world.internet.sh(&format!("ip route replace 169.254.1.0/30 via {HOST}"));
+        let far = format!("{FAR}:80");
+        world.internet.serving(&far, || {
+            assert!(container.net.is_blocked(&far));
+            sh("echo 1 > /proc/sys/net/ipv4/conf/veth0/forwarding");
+            assert_eq!(container.net.call(&far), CONTAINER.parse().ok(), "it was this that blocked");
+        });
+        lab.end(container);
+    });
+}
