@@ -158,14 +158,16 @@ impl Case<'_> {
         let subject = self.subject();
         let verdict = |allowed, rule| Verdict { step, capability, subject: subject.clone(), allowed, rule };
         let refusal = |kind, hint| Some(Refusal { step, kind, capability, subject: subject.clone(), hint });
-        match (self.decide(), self.hurdle()) {
-            (Decision::Allowed(rule), None) => (verdict(true, rule), None),
-            (Decision::Allowed(_), Some(hurdle)) => {
-                let why = format!("{}: {}", hurdle.kind.name(), hurdle.hint);
-                (verdict(false, why), refusal(hurdle.kind, hurdle.hint.to_string()))
-            }
-            (Decision::Lacking(why, table), _) => (verdict(false, why), refusal(RefusalKind::Denied, table)),
-            (Decision::Forbidden(rule), _) => {
+        match self.decide() {
+            // Only what is granted learns anything about the host.
+            Decision::Allowed(rule) => match self.hurdle() {
+                None => (verdict(true, rule), None),
+                Some(Hurdle { kind, hint }) => {
+                    (verdict(false, format!("{}: {hint}", kind.name())), refusal(kind, hint))
+                }
+            },
+            Decision::Lacking(why, table) => (verdict(false, why), refusal(RefusalKind::Denied, table)),
+            Decision::Forbidden(rule) => {
                 let hint = format!("# {rule} denies it, and a denial beats every grant: take that table out");
                 (verdict(false, format!("denied by {rule}")), refusal(RefusalKind::Denied, hint))
             }

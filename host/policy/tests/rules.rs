@@ -305,6 +305,7 @@ fn a_suggestion_is_the_file_that_one_would_write() {
         Step::Forward(forward(Protocol::Tcp, None, 81, 85)),
         Step::Forward(forward(Protocol::Tcp, None, 80, 80)),
         Step::Forward(forward(Protocol::Udp, None, 80, 80)),
+        Step::Forward(forward(Protocol::Udp, None, 82, 82)),
         command(&["/bin/bash"]),
     ]);
     let (plan, facts) = (plan(steps), facts());
@@ -333,6 +334,10 @@ ports = "80-85"
 [[forward]]
 protocol = "udp"
 ports = "80"
+
+[[forward]]
+protocol = "udp"
+ports = "82"
 
 [[exec]]
 path = "/bin/bash"
