@@ -52,5 +52,9 @@ mod version {
 /// Calls the script's function.
 #[doc(hidden)]
 pub fn run(setup: fn() -> Result) -> std::result::Result<(), types::Error> {
-    setup().map_err(Error::into)
+    let result = setup().map_err(Error::into);
+    // A line that nobody ended is still in a buffer, and there is no exit that would write it out.
+    #[cfg(target_os = "wasi")]
+    let _ = std::io::Write::flush(&mut std::io::stdout());
+    result
 }

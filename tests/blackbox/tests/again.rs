@@ -96,3 +96,21 @@ fn a_killed_launcher_leaves_nothing_after_gc() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_launch_after_a_killed_launcher_works_at_once() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let before = Census::take(&host)?;
+    for _ in 0..5 {
+        let hold = ["--", "sh", "-c", "echo ready; sleep 1000"];
+        let mut container = host.nshost()?.run_script("tutorial")?.args(hold).start()?;
+        container.wait_for("ready", SOON)?;
+        container.signal(nix::sys::signal::Signal::SIGKILL)?;
+        container.finish(SOON)?;
+        host.nshost()?.run_script("tutorial")?.args(["--", "true"]).run()?.expect(0)?;
+    }
+    before.comes_back(&host, TORN_DOWN)
+}

@@ -28,30 +28,40 @@ fn a_refusal_makes_no_namespace_and_no_link() -> Result<()> {
     let host = Host::new()?;
     let scratch = Scratch::new()?;
     let script = component("tutorial")?;
-    // Evaluated once, so that what is traced is the launcher alone, or with its worker.
+    // Evaluated once before, so that what is traced is what happens each time.
     host.nshost()?.arg("run").arg(&script).args(["--", "true"]).run()?;
-    let trace = scratch.path().join("trace");
-    let calls = "--trace=clone,clone3,unshare,setns,mount,sethostname,sendto,sendmsg,execve";
-    let strace = ["strace", "--follow-forks", "--quiet=all", calls, "--output", &trace.to_string_lossy()];
-    let strace = host.nshost()?.arg("run").arg(&script).args(["--", "true"]).under(&strace);
-    let output = support::run(strace, SOON)?;
-    assert_eq!(output.code(), 122, "{}", output.text());
-    let trace = fs::read_to_string(trace)?;
-    assert!(trace.contains("execve("), "nothing was traced: {trace}");
-    for effect in [
-        "CLONE_NEW",
-        "unshare(",
-        "setns(",
-        "mount(",
-        "sethostname(",
-        "RTM_NEW",
-        "RTM_SET",
-        "RTM_DEL",
-        "NFT_MSG_NEW",
-    ] {
-        assert!(!trace.contains(effect), "{effect}: {trace}");
+    let traced = |options: &[&str], code: i32| -> Result<String> {
+        let trace = scratch.path().join("trace");
+        let calls = "--trace=clone,clone3,unshare,setns,mount,sethostname,sendto,sendmsg,execve";
+        let strace = ["strace", "--follow-forks", "--quiet=all", calls, "--output", &trace.to_string_lossy()];
+        let nshost = host.nshost()?.arg("run").args(options).arg(&script).args(["--", "true"]);
+        support::run(nshost.under(&strace), SOON)?.expect(code)?;
+        Ok(fs::read_to_string(trace)?)
+    };
+    let launched = effects(&traced(&["--allow-all"], 0)?);
+    for effect in ["CLONE_NEW", "mount(", "sethostname(", "netlink"] {
+        assert!(launched.iter().any(|seen| seen == effect), "a launch without {effect}: {launched:?}");
+    }
+    for options in [&[][..], &["--fresh"]] {
+        assert_eq!(effects(&traced(options, 122)?), [""; 0], "{options:?}");
     }
     Ok(())
+}
+
+/// What in a trace changes anything: namespaces, mounts, names, and netlink requests that do more than get.
+fn effects(trace: &str) -> Vec<String> {
+    let calls = ["CLONE_NEW", "unshare(", "setns(", "mount(", "sethostname("];
+    let mut seen: Vec<String> =
+        calls.iter().filter(|call| trace.contains(**call)).map(ToString::to_string).collect();
+    let types = trace.split("nlmsg_type=").skip(1).filter_map(|rest| rest.split([',', ' ', '}']).next());
+    for kind in types {
+        // Of each kind of object there are four requests, and the third is get (rtnetlink(7)).
+        let number = kind.strip_prefix("0x").and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        if number.map_or(!kind.contains("_GET"), |number| number % 4 != 2) {
+            seen.push("netlink".to_string());
+        }
+    }
+    seen
 }
 
 #[test]

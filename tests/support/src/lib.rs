@@ -21,7 +21,7 @@ pub use census::Census;
 pub use host::Host;
 pub use internet::Internet;
 pub use nshost::Nshost;
-pub use place::{component, programs, root, scripts, target};
+pub use place::{component, programs, root, scripts, target, wasi_component, wasi_components};
 pub use process::{Output, Running, run};
 pub use rights::{is_root, root_or_skip};
 pub use terminal::Terminal;

@@ -30,6 +30,17 @@ pub fn component(name: &str) -> Result<PathBuf> {
     built(target().join("scripts").join(name).with_extension("wasm"))
 }
 
+/// The same, or a script for tests, built with WASI as a script of one's own is: `cargo xtask test` has
+/// made it.
+pub fn wasi_component(name: &str) -> Result<PathBuf> {
+    built(wasi_components().join(name).with_extension("wasm"))
+}
+
+/// Where `cargo xtask test` puts scripts that are built with WASI.
+pub fn wasi_components() -> PathBuf {
+    target().join("scripts-wasi")
+}
+
 /// The launcher that `cargo xtask build` has made.
 pub(crate) fn launcher() -> Result<PathBuf> {
     built(programs().join("nshost"))
@@ -37,7 +48,7 @@ pub(crate) fn launcher() -> Result<PathBuf> {
 
 fn built(path: PathBuf) -> Result<PathBuf> {
     if !path.is_file() {
-        bail!("{} is not there; `cargo xtask build` makes it", path.display());
+        bail!("{} is not there; `cargo xtask test` makes it", path.display());
     }
     Ok(path)
 }

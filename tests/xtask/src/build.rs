@@ -13,6 +13,9 @@ use crate::{component, run, tools};
 /// Setup scripts are built without WASI: half the size, so quicker to compile, load and check.
 pub const SCRIPT_TARGET: &str = "wasm32-unknown-unknown";
 
+/// The target for scripts of one's own that the SDK recommends.
+const WASI_TARGET: &str = "wasm32-wasip2";
+
 #[derive(Args, Default)]
 pub struct Options {
     /// Build the setup scripts only
@@ -55,20 +58,38 @@ fn programs() -> Result<()> {
 fn scripts() -> Result<()> {
     tools::targets(&[SCRIPT_TARGET])?;
     let names = crates("scripts")?;
-    let packages = names.iter().flat_map(|name| ["--package", name.as_str()]);
-    let fixed = ["build", "--profile", "script", "--target", SCRIPT_TARGET];
-    run::run(&mut run::cargo(fixed.into_iter().chain(packages)))?;
+    compile(&names, SCRIPT_TARGET)?;
     fs::create_dir_all(components()).context("cannot make the scripts' directory")?;
     for name in &names {
-        component::make(&module(name), &components().join(name).with_extension("wasm"))?;
+        component::make(&module(name, SCRIPT_TARGET), &components().join(name).with_extension("wasm"))?;
     }
     Ok(())
 }
 
+/// What only tests need: every script with WASI, as a script of one's own is built, and scripts that
+/// do what none should.
+pub fn for_tests() -> Result<()> {
+    tools::targets(&[WASI_TARGET])?;
+    let mut names = crates("scripts")?;
+    names.push("chatty".to_string());
+    compile(&names, WASI_TARGET)?;
+    for name in &names {
+        copy(&module(name, WASI_TARGET), &support::wasi_components().join(name).with_extension("wasm"))?;
+    }
+    Ok(())
+}
+
+/// Compiles scripts to modules, or with WASI to components.
+fn compile(names: &[String], target: &str) -> Result<()> {
+    let packages = names.iter().flat_map(|name| ["--package", name.as_str()]);
+    let fixed = ["build", "--profile", "script", "--target", target];
+    run::run(&mut run::cargo(fixed.into_iter().chain(packages)))
+}
+
 /// Where cargo puts a script's module.
-fn module(name: &str) -> PathBuf {
+fn module(name: &str, target: &str) -> PathBuf {
     let file = format!("{}.wasm", name.replace('-', "_"));
-    support::target().join(SCRIPT_TARGET).join("script").join(file)
+    support::target().join(target).join("script").join(file)
 }
 
 /// Builds some of a package's programs.

@@ -18,7 +18,7 @@ const STEPS: &[Step] = &[
     ("lints of the launcher", lints),
     ("lints of the setup scripts", script_lints),
     ("unit, property and documentation tests", units),
-    ("building what users run", programs),
+    ("building what users run, and scripts for tests", programs),
     ("black-box tests", black_box),
 ];
 
@@ -63,7 +63,8 @@ fn units() -> Result<()> {
 }
 
 fn programs() -> Result<()> {
-    build::build(&build::Options::default())
+    build::build(&build::Options::default())?;
+    build::for_tests()
 }
 
 fn black_box() -> Result<()> {
