@@ -32,7 +32,9 @@ pub fn evaluate(
     accept_unlocked: bool,
 ) -> Result<Answer, Failure> {
     let mode = if accept_unlocked { "evaluate-unlocked" } else { "evaluate" };
-    let mut helper = Helper::start("nshost-worker", mode, artifact.into(), Stdio::null())?;
+    // For its own resource limits, which it lowers before it reads anything.
+    let memory = question.limits.memory_bytes.to_string();
+    let mut helper = Helper::start("nshost-worker", &[mode, &memory], artifact.into(), Stdio::null())?;
     helper.send(&codec::encode(question))?;
     match helper.receive(budget + GRACE)? {
         Received::Frame(bytes) => {
@@ -51,10 +53,15 @@ pub fn evaluate(
 }
 
 /// Has the compiler turn the script into an artifact.
-pub fn compile(module: File, artifact: File) -> Result<Result<File, Answered>, Failure> {
+pub fn compile(
+    module: File,
+    artifact: File,
+    accept_unlocked: bool,
+) -> Result<Result<File, Answered>, Failure> {
+    let mode = if accept_unlocked { "compile-unlocked" } else { "compile" };
     let copy =
         artifact.try_clone().map_err(|error| Failure::ours(format!("cannot copy a descriptor: {error}")))?;
-    let helper = Helper::start("nshost-compiler", "compile", module.into(), copy.into())?;
+    let helper = Helper::start("nshost-compiler", &[mode], module.into(), copy.into())?;
     match helper.answer::<CompileAnswer>()?.outcome {
         Ok(_) => Ok(Ok(artifact)),
         Err(failure) => Ok(Err(failure)),
@@ -63,7 +70,7 @@ pub fn compile(module: File, artifact: File) -> Result<Result<File, Answered>, F
 
 /// Has the compiler tell what a module is and asks for.
 pub fn inspect(module: File) -> Result<Result<Inspection, Answered>, Failure> {
-    Helper::start("nshost-compiler", "inspect", module.into(), Stdio::null())?.answer()
+    Helper::start("nshost-compiler", &["inspect"], module.into(), Stdio::null())?.answer()
 }
 
 struct Helper {
@@ -82,11 +89,11 @@ impl Helper {
     /// Starts a helper with nothing but a socket and the two files: no environment, no other descriptor
     /// (all of ours are close-on-exec).
     #[expect(clippy::disallowed_methods, reason = "the one place where the launcher starts a program")]
-    fn start(name: &'static str, mode: &str, input: Stdio, output: Stdio) -> Result<Helper, Failure> {
+    fn start(name: &'static str, words: &[&str], input: Stdio, output: Stdio) -> Result<Helper, Failure> {
         let path = paths::helper(name).ok_or_else(|| missing(name))?;
         let (ours, theirs) = UnixStream::pair().map_err(|error| failed(name, "make a socket for", &error))?;
         let child = Command::new(&path)
-            .arg(mode)
+            .args(words)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
