@@ -12,7 +12,7 @@ use wasmtime::{CustomCodeMemory, Engine, component::Component};
 
 use crate::input::Input;
 
-/// The largest artifact, in bytes. A Python interpreter compiles to about 60 MB.
+/// The largest artifact, in bytes. The engines of JavaScript and Python compile to about 35 MB.
 pub const MAX: u64 = 512 << 20;
 
 /// An artifact in memory: readable, executable, not writable.
