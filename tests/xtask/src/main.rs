@@ -11,6 +11,7 @@ mod bless;
 mod build;
 mod component;
 mod demo;
+mod fuzz;
 mod install;
 mod run;
 mod test;
@@ -41,6 +42,8 @@ enum Verb {
     Bless,
     /// Build, and time a launch against a floor and against what people use today
     Bench(bench::Options),
+    /// Feed anything to what crosses a boundary
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Test => test::test(),
         Verb::Bless => bless::bless(),
         Verb::Bench(options) => bench::bench(&options),
+        Verb::Fuzz(options) => fuzz::fuzz(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

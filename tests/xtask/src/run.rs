@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -17,9 +18,14 @@ pub fn cargo<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Command {
 /// Runs `command` in the workspace, without standard input; what it prints is seen. An error unless
 /// it succeeds.
 pub fn run(command: &mut Command) -> Result<()> {
+    run_in(&support::root(), command)
+}
+
+/// The same in another directory.
+pub fn run_in(directory: &Path, command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command
-        .current_dir(support::root())
+        .current_dir(directory)
         .stdin(Stdio::null())
         .status()
         .with_context(|| format!("cannot start {shown}"))?;

@@ -6,8 +6,11 @@ use anyhow::{Context, Result};
 
 use crate::run;
 
-/// Programs that tests and the demonstration look at the kernel with, and their Debian packages.
-const PROGRAMS: &[(&str, &str)] = &[
+/// A program and the Debian package that brings it.
+type Program = (&'static str, &'static str);
+
+/// Programs that tests and the demonstration look at the kernel with.
+const TESTING: &[Program] = &[
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("nc", "netcat-openbsd"),
@@ -15,6 +18,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("strace", "strace"),
 ];
+
+/// libFuzzer is written in C++.
+const FUZZING: &[Program] = &[("c++", "g++")];
 
 /// Adds what is missing of the Rust toolchain: targets to build for.
 pub fn targets(wanted: &[&str]) -> Result<()> {
@@ -40,10 +46,20 @@ pub fn components(wanted: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// Installs the programs that are missing, where there is apt.
+/// Installs what tests and the demonstration need and is missing.
 pub fn programs() -> Result<()> {
+    install(TESTING)
+}
+
+/// Installs what fuzzing needs and is missing.
+pub fn for_fuzzing() -> Result<()> {
+    install(FUZZING)
+}
+
+/// Installs the programs that are missing, where there is apt.
+fn install(programs: &[Program]) -> Result<()> {
     let missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+        programs.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
