@@ -16,11 +16,11 @@ pub struct Collected {
 }
 
 /// Undoes every entry whose launcher is gone, and forgets it.
-pub fn dead(collection: &mut Collection<'_>, wait: Wait) -> Result<Vec<Collected>, Failure> {
+pub fn dead(collection: &mut Collection<'_>) -> Result<Vec<Collected>, Failure> {
     let mut collected = Vec::new();
     while let Some(entry) = collection.dead.pop() {
         let others = collection.others();
-        collected.push(undo(entry, &others, wait)?);
+        collected.push(undo(entry, &others)?);
     }
     Ok(collected)
 }
@@ -30,7 +30,7 @@ pub fn gone(collection: &mut Collection<'_>) -> Result<Vec<Collected>, Failure> 
     let mut collected = Vec::new();
     while let Some(entry) = collection.gone.pop() {
         let others = collection.others();
-        collected.push(undo(entry, &others, Wait::Gone)?);
+        collected.push(undo(entry, &others)?);
     }
     Ok(collected)
 }
@@ -48,7 +48,7 @@ pub fn forget_vanished(ledger: &Ledger) -> Result<(), Failure> {
 
 /// What a launcher that was killed has left, removed before it is in anybody's way.
 pub fn dead_at_once(ledger: &Ledger, lock: &HostLock) -> Result<(), Failure> {
-    for collected in dead(&mut ledger.collect(lock)?, Wait::LetGo)? {
+    for collected in dead(&mut ledger.collect(lock)?)? {
         if let Some(error) = collected.errors.into_iter().next() {
             return Err(Failure::from(error).hint(format!(
                 "left by container {}, whose launcher was killed; `nshost gc` tells more",
@@ -59,11 +59,12 @@ pub fn dead_at_once(ledger: &Ledger, lock: &HostLock) -> Result<(), Failure> {
     Ok(())
 }
 
-fn undo(entry: Dead<'_>, others: &[Record], wait: Wait) -> Result<Collected, Failure> {
+/// Until it is gone, so that its name is free: a forgotten entry tells nobody whose link it was.
+fn undo(entry: Dead<'_>, others: &[Record]) -> Result<Collected, Failure> {
     let record = entry.record();
     let (id, name) = (record.id.clone(), record.name.clone().map(String::from));
     let mut errors: Vec<_> = record.process.map(process::kill).into_iter().filter_map(Result::err).collect();
-    errors.extend(network::take_down(record, others, wait));
+    errors.extend(network::take_down(record, others, Wait::Gone));
     if errors.is_empty() {
         entry.forget()?;
     }

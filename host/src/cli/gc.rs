@@ -1,6 +1,5 @@
 //! `nshost gc`
 
-use nshost_kernel::network::Wait;
 use nshost_ledger::Ledger;
 use serde_json::json;
 
@@ -24,7 +23,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let ledger = Ledger::open(&nshost_ledger::default_directory())?;
     let lock = ledger.lock()?;
     let mut collection = ledger.collect(&lock)?;
-    let mut collected = collect::dead(&mut collection, Wait::Gone)?;
+    let mut collected = collect::dead(&mut collection)?;
     let vanished = collect::gone(&mut collection)?;
     collected.extend(vanished.into_iter().filter(|entry| !entry.errors.is_empty()));
     let pruned = Cache::open().prune();
