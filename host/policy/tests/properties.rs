@@ -45,7 +45,7 @@ fn denied(plan: &Plan, grants: &Grants, facts: &Facts) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(plans::config(1500))]
+    #![proptest_config(plans::config(1000))]
 
     fn the_check_says_what_the_model_says(plan in plans::plan(), file in common::file(), facts in common::facts()) {
         let grants = grants(&file);
@@ -111,7 +111,7 @@ fn the_check_says_what_the_model_says_in_every_case() {
 }
 
 proptest! {
-    #![proptest_config(plans::config(300))]
+    #![proptest_config(plans::config(200))]
 
     #[test]
     fn check_is_a_fold_of_check_step(plan in plans::plan(), file in common::file(), facts in common::facts()) {
