@@ -37,23 +37,34 @@ pub fn test() -> Result<()> {
 }
 
 fn needed() -> Result<()> {
-    tools::components(&[("rustfmt", "fmt"), ("clippy", "clippy")])?;
-    tools::targets(&[build::SCRIPT_TARGET])?;
+    let linting = tools::linting_toolchain()?;
+    tools::targets_of(linting.as_deref(), &[build::SCRIPT_TARGET])?;
     tools::programs()
 }
 
 fn formatting() -> Result<()> {
-    run::run(&mut run::cargo(["fmt", "--all", "--check"]))
+    run::run(&mut linting(["fmt", "--all", "--check"])?)
 }
 
 fn lints() -> Result<()> {
     let what = ["clippy", "--workspace", "--all-targets", "--features", WHOLE];
-    run::run(run::cargo(what).args(flags("--exclude", &["scripts"])?).args(["--", "-D", "warnings"]))
+    run::run(linting(what)?.args(flags("--exclude", &["scripts"])?).args(["--", "-D", "warnings"]))
 }
 
 fn script_lints() -> Result<()> {
     let what = ["clippy", "--target", build::SCRIPT_TARGET];
-    run::run(run::cargo(what).args(flags("--package", &["scripts"])?).args(["--", "-D", "warnings"]))
+    run::run(linting(what)?.args(flags("--package", &["scripts"])?).args(["--", "-D", "warnings"]))
+}
+
+/// A call of cargo of the version whose opinion counts.
+fn linting<const N: usize>(what: [&str; N]) -> Result<Command> {
+    let mut cargo = run::cargo(what);
+    if let Some(toolchain) = tools::linting_toolchain()? {
+        // Not the cargo that we were started by: that one is of another version.
+        cargo = Command::new("cargo");
+        cargo.args(what).env("CARGO_TARGET_DIR", support::target()).env("RUSTUP_TOOLCHAIN", toolchain);
+    }
+    Ok(cargo)
 }
 
 /// What needs no built launcher.

@@ -1,6 +1,9 @@
 //! What is needed besides cargo and a C compiler, installed where it is missing.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result};
 
@@ -22,28 +25,64 @@ const TESTING: &[Program] = &[
 /// libFuzzer is written in C++.
 const FUZZING: &[Program] = &[("c++", "g++")];
 
-/// Adds what is missing of the Rust toolchain: targets to build for.
+/// Adds what is missing of the Rust toolchain in use: targets to build for.
 pub fn targets(wanted: &[&str]) -> Result<()> {
+    targets_of(None, wanted)
+}
+
+/// The same for a toolchain that is named.
+pub fn targets_of(toolchain: Option<&str>, wanted: &[&str]) -> Result<()> {
     if !on_path("rustup") {
         // A distribution's own toolchain: cargo says itself what it lacks.
         return Ok(());
     }
-    let installed = run::output(Command::new("rustup").args(["target", "list", "--installed"]))?;
+    let rustup = |words: &[&str]| {
+        let mut rustup = Command::new("rustup");
+        rustup.arg("target").args(words);
+        if let Some(name) = toolchain {
+            rustup.args(["--toolchain", name]);
+        }
+        rustup
+    };
+    let installed = run::output(&mut rustup(&["list", "--installed"]))?;
     for target in wanted.iter().filter(|target| !installed.lines().any(|line| line == **target)) {
-        run::run(Command::new("rustup").args(["target", "add", target]))?;
+        run::run(&mut rustup(&["add", target]))?;
     }
     Ok(())
 }
 
-/// Adds what is missing of the Rust toolchain: components, by the program each brings.
-pub fn components(wanted: &[(&str, &str)]) -> Result<()> {
-    for (name, program) in wanted {
-        let there = Command::new("cargo").args([program, "--version"]).output();
-        if !there.is_ok_and(|output| output.status.success()) {
-            run::run(Command::new("rustup").args(["component", "add", name]))?;
+/// The toolchain that formats and lints: of the version that the workspace is written for, since each
+/// new one has opinions of its own. Without rustup it is whatever there is.
+pub fn linting_toolchain() -> Result<Option<String>> {
+    if !on_path("rustup") {
+        return Ok(None);
+    }
+    let version = format!("{}.0", env!("CARGO_PKG_RUST_VERSION"));
+    let own = run::output(Command::new("rustc").arg("--version"))?;
+    let same = own.split(' ').nth(1).is_some_and(|number| number == version);
+    let toolchain = if same { None } else { Some(version) };
+    for (component, program) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        let mut cargo = Command::new("cargo");
+        cargo.args([program, "--version"]).stdin(Stdio::null());
+        if let Some(version) = &toolchain {
+            cargo.env("RUSTUP_TOOLCHAIN", version);
+        }
+        if !cargo.output().is_ok_and(|output| output.status.success()) {
+            add_component(toolchain.as_deref(), component)?;
         }
     }
-    Ok(())
+    Ok(toolchain)
+}
+
+fn add_component(toolchain: Option<&str>, component: &str) -> Result<()> {
+    let mut rustup = Command::new("rustup");
+    match toolchain {
+        Some(version) => {
+            rustup.args(["toolchain", "install", version, "--profile", "minimal", "--component", component])
+        }
+        None => rustup.args(["component", "add", component]),
+    };
+    run::run(&mut rustup)
 }
 
 /// Installs what tests and the demonstration need and is missing.
