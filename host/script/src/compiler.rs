@@ -26,6 +26,10 @@ const MODULE: u64 = 64 << 20;
 const CEILINGS: Ceilings =
     Ceilings { address_space: 3 << 30, data: 2 << 30, cpu_seconds: 120, file_size: artifact::MAX };
 
+/// Instead of musl's: an eighth of the time that a large module takes.
+#[global_allocator]
+static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() {
     let Ok(station) = Station::enter() else { leave(Leave::Misused) };
     let Some(order) = Order::read() else { leave(Leave::Misused) };

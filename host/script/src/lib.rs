@@ -4,7 +4,6 @@
 //! without any right, each for one question. What comes out of either is not trusted by the launcher.
 
 mod address;
-pub mod arena;
 pub mod artifact;
 #[allow(unreachable_pub)]
 mod bindings;

@@ -10,7 +10,6 @@ use std::{fs::File, io::BufReader};
 use nshost_plan::{Limits, codec};
 use nshost_policy::wire::{Answer, Failure, Question};
 use nshost_script::{
-    arena::Arena,
     artifact::Artifact,
     clock, engine,
     evaluate::{self, evaluate},
@@ -19,11 +18,11 @@ use nshost_script::{
 };
 use wasmtime::Engine;
 
+/// musl's own allocator makes many small mappings: two fifths of the whole evaluation (measured).
 #[global_allocator]
-static MEMORY: Arena = Arena::new();
+static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() {
-    MEMORY.warm();
     let Ok(station) = Station::enter() else { leave(Leave::Misused) };
     let Some(order) = Order::read() else { leave(Leave::Misused) };
     let Ok(engine) = engine::engine() else { leave(Leave::Misused) };

@@ -60,12 +60,17 @@ pub const WORKER: &[Row] = &[
     row("munmap", libc::SYS_munmap, Rule::Always, "gives them back"),
     row("mprotect", libc::SYS_mprotect, NOT_EXECUTABLE, "a linear memory grows into its reservation"),
     row("mremap", libc::SYS_mremap, Rule::Always, "a large allocation of the host grows (a log, an answer)"),
-    row("brk", libc::SYS_brk, Rule::Always, "small allocations"),
     row(
         "sigaltstack",
         libc::SYS_sigaltstack,
         Rule::Always,
         "wasmtime sets aside a stack for the trap handler",
+    ),
+    row(
+        "brk",
+        libc::SYS_brk,
+        Rule::Always,
+        "musl's allocator, in which std keeps the destructors of thread-local values",
     ),
     row(
         "rt_sigprocmask",
@@ -85,7 +90,12 @@ pub const COMPILER: &[Row] = &[
     row("mmap", libc::SYS_mmap, NOT_EXECUTABLE, "allocations"),
     row("munmap", libc::SYS_munmap, Rule::Always, "gives them back"),
     row("mremap", libc::SYS_mremap, Rule::Always, "a large allocation grows (the artifact)"),
-    row("brk", libc::SYS_brk, Rule::Always, "small allocations"),
+    row(
+        "brk",
+        libc::SYS_brk,
+        Rule::Always,
+        "musl's allocator, in which std keeps the destructors of thread-local values",
+    ),
     row(
         "rt_sigprocmask",
         libc::SYS_rt_sigprocmask,
