@@ -23,4 +23,5 @@ pub mod wire;
 pub use check::{Checked, Permit, Refusal, RefusalKind, Refused, Verdict, check, check_step};
 pub use error::GrantsError;
 pub use grants::Grants;
+pub use namespace::shared;
 pub use suggest::{lacking, suggest};

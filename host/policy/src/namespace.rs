@@ -1,7 +1,7 @@
 //! Which namespaces a container may have of its own. They stay inside, so that without any table that
 //! allows some, all are allowed.
 
-use nshost_plan::{Facts, Namespace};
+use nshost_plan::{Facts, Namespace, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -88,6 +88,17 @@ pub(crate) fn decide(rules: &[Rule<NamespaceRule>], asked: Namespace, file: Opti
         }
         decision => decision,
     }
+}
+
+/// The host's namespaces that a container with this plan would share and through which its command
+/// reaches the host: its processes, mounts, network, names and System V objects. A user namespace of
+/// its own is for what is not trusted as root; cgroup and time namespaces hide, they do not confine.
+///
+/// No grant has this yet; what is shared goes out of the container without a step that says so.
+pub fn shared(plan: &Plan) -> Vec<Namespace> {
+    use Namespace::{Ipc, Mount, Network, Pid, Uts};
+    let own = plan.namespaces();
+    [Pid, Mount, Network, Uts, Ipc].into_iter().filter(|kind| !own.contains(*kind)).collect()
 }
 
 /// Time namespaces came with Linux 5.6 (`time_namespaces(7)`), after everything else that is needed.

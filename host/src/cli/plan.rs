@@ -38,6 +38,7 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     let request = Request {
         module: script.module,
         grants: script.grants,
+        allow_all: script.allow_all,
         arguments: script.arguments,
         command: script.command,
         manner: script.manner,
@@ -62,7 +63,9 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
         output(&show::topology(&opinion.plan));
         output(&format!("plan {}\n", plan_digest(&opinion.plan)));
     }
-    verdict(&request, &opinion, &facts, has_grants)
+    let granted = verdict(&request, &opinion, &facts, has_grants)?;
+    decide::confined(&request, &opinion.plan)?;
+    Ok(granted)
 }
 
 /// Without any grants given, a plan is only shown; what it would need is `--suggest-grants`' to say.

@@ -28,6 +28,7 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     launch::launch(&Request {
         module: script.module,
         grants: script.grants,
+        allow_all: script.allow_all,
         arguments: script.arguments,
         command: script.command,
         manner: script.manner,

@@ -46,6 +46,7 @@ pub struct Script {
 pub struct Checked {
     pub module: Module,
     pub grants: Grants,
+    pub allow_all: bool,
     pub arguments: Vec<Argument>,
     pub command: Vec<Argument>,
     pub manner: Manner,
@@ -76,7 +77,14 @@ impl Script {
             false => Command::parse(self.command).map_err(text("command"))?.arguments().to_vec(),
         };
         let manner = Manner { afresh: self.fresh, accept_unlocked: self.i_accept_an_unlocked_script };
-        Ok(Checked { module: Module::open(&self.script)?, grants, arguments, command, manner })
+        Ok(Checked {
+            module: Module::open(&self.script)?,
+            grants,
+            allow_all: self.allow_all,
+            arguments,
+            command,
+            manner,
+        })
     }
 }
 
