@@ -43,6 +43,8 @@ impl Internet<'_> {
             ip -n internet link set lo up
             ip -n internet link set wan0 up
             ip -6 route add default via 2001:db8:1::1
+            # The kernel says a little later that a link is up; a census before that would differ.
+            i=0; until ip -brief link show eth0 | grep -q ' UP ' || [ $i -ge 200 ]; do sleep 0.01; i=$((i + 1)); done
             ",
         )
         .context("cannot put an internet behind the host")?;
