@@ -7,6 +7,7 @@
 
 use std::{fs::File, io::Write};
 
+use nshost_plan::codec;
 use nshost_policy::wire::{CompileAnswer, Failure, Inspection};
 use nshost_script::{
     artifact,
@@ -47,12 +48,12 @@ fn main() {
     match order.work {
         Work::Compile => {
             let outcome = module.and_then(|module| write_artifact(&engine, &module, &station.output));
-            station::answer(&station.socket, &CompileAnswer { outcome })
+            station::answer(&station.socket, &codec::encode(&CompileAnswer { outcome }))
         }
         Work::Inspect => {
             let outcome: Result<Inspection, Failure> =
                 module.and_then(|module| inspect(module.bytes()).map_err(Failure::Module));
-            station::answer(&station.socket, &outcome)
+            station::answer(&station.socket, &codec::encode(&outcome))
         }
     }
 }

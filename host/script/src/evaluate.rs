@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use nshost_plan::{Plan, codec, show};
+use nshost_plan::{codec, show};
 use nshost_policy::wire::{Answer, Failure, Question};
 use wasmtime::{Engine, Store};
 
@@ -32,7 +32,7 @@ pub fn evaluate(engine: &Engine, artifact: &Artifact, question: Question) -> Ans
     let took = begun.elapsed();
     let mut answer = answer(store.data_mut(), returned);
     answer.used.wall_us = took.as_micros() as u64;
-    bounded(answer)
+    answer
 }
 
 /// Loads the artifact and links what it imports; nothing of the script runs.
@@ -72,13 +72,15 @@ fn answer(state: &mut State, returned: wasmtime::Result<Result<(), Error>>) -> A
     Answer { outcome, log: mem::take(&mut state.log), read: state.read, used: state.budget.used }
 }
 
-/// The answer, or one that says that it does not fit into a frame: many steps with long texts.
-fn bounded(mut answer: Answer) -> Answer {
-    if codec::encode(&answer).len() > codec::MAX_FRAME {
-        let plan: Result<Plan, Failure> = Err(Exhausted::answer(codec::MAX_FRAME).into());
-        answer.outcome = plan;
+/// The answer as it is sent. One that does not fit into a frame (many steps with long texts) becomes one
+/// that says so.
+pub fn encode(mut answer: Answer) -> Vec<u8> {
+    let bytes = codec::encode(&answer);
+    if bytes.len() <= codec::MAX_FRAME {
+        return bytes;
     }
-    answer
+    answer.outcome = Err(Exhausted::answer(codec::MAX_FRAME).into());
+    codec::encode(&answer)
 }
 
 /// Lines that the launcher should show even though no script has said them.

@@ -1,5 +1,7 @@
 //! Why there is no plan, in words for the operator.
 
+use std::fmt;
+
 use nshost_plan::{Limits, show};
 use nshost_policy::wire::{Failure, ScriptError};
 use wasmtime::Trap;
@@ -59,10 +61,11 @@ pub(crate) fn of_script(error: Error) -> ScriptError {
     }
 }
 
-/// An error and its causes.
-pub(crate) fn one_line(error: &wasmtime::Error) -> String {
-    let line = format!("{error:#}").replace('\n', " ");
-    show::log_line(&clip(&line))
+/// An error with its causes, or another text that may hold anything, as one line.
+pub(crate) fn one_line(error: impl fmt::Display) -> String {
+    let text = format!("{error:#}");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    show::log_line(&clip(&words.join(" ")))
 }
 
 fn clip(text: &str) -> String {

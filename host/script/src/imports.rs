@@ -8,6 +8,7 @@ use wasmtime::{
 
 use crate::{
     bindings::nshost::setup::{address, container, facts, filesystem, link, log, nat, process, route, types},
+    failure::one_line,
     state::State,
     wasi,
 };
@@ -25,7 +26,7 @@ pub(crate) fn link(engine: &Engine, component: &Component) -> Result<Linker<Stat
                 .map(|()| true),
             _ => Ok(false),
         };
-        if !known.map_err(|error| format!("cannot link {}: {error:#}", show::quote(name)))? {
+        if !known.map_err(|error| format!("cannot link {}: {}", show::quote(name), one_line(&error)))? {
             return Err(format!(
                 "it imports {}, which this host does not have: a setup script imports nshost:setup/… and wasi:…",
                 show::quote(name)

@@ -3,7 +3,7 @@
 use nshost_policy::wire::Inspection;
 use wasmparser::{KnownCustom, Parser, Payload, ProducersSectionReader};
 
-use crate::compile::recognise;
+use crate::{compile::recognise, failure::one_line};
 
 /// The most imports, exports and producers that are listed, each.
 const MOST: usize = 1000;
@@ -20,18 +20,18 @@ pub fn inspect(module: &[u8]) -> Result<Inspection, String> {
     // Components and modules nest, and only the outermost component's imports are a request to us.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(module) {
-        let payload = payload.map_err(|error| error.to_string())?;
+        let payload = payload.map_err(|error| one_line(error))?;
         match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    note(&mut found.imports, import.map_err(|error| error.to_string())?.name.name);
+                    note(&mut found.imports, import.map_err(|error| one_line(error))?.name.name);
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    note(&mut found.exports, export.map_err(|error| error.to_string())?.name.name);
+                    note(&mut found.exports, export.map_err(|error| one_line(error))?.name.name);
                 }
             }
             Payload::CustomSection(section) if section.name() == SDK_SECTION => {

@@ -10,7 +10,6 @@
 use std::{fs::File, hash::RandomState, io, os::fd::FromRawFd};
 
 use nshost_plan::codec;
-use serde::Serialize;
 
 /// The files of a helper process. After the lock none of them is closed: the end of the process does that.
 pub struct Station {
@@ -45,9 +44,9 @@ impl Station {
     }
 }
 
-/// Writes the answer and ends the process.
-pub fn answer<T: Serialize>(socket: &File, answer: &T) -> ! {
-    match codec::write_frame(socket, &codec::encode(answer)) {
+/// Writes the encoded answer and ends the process.
+pub fn answer(socket: &File, answer: &[u8]) -> ! {
+    match codec::write_frame(socket, answer) {
         Ok(()) => leave(Leave::Answered),
         Err(_) => leave(Leave::Unheard),
     }

@@ -41,7 +41,7 @@ fn main() {
             answer
         }
     };
-    station::answer(&station.socket, &answer)
+    station::answer(&station.socket, &evaluate::encode(answer))
 }
 
 /// The command line.

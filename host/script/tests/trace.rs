@@ -103,11 +103,20 @@ fn evaluations() -> Vec<(Vec<u8>, Question)> {
         (func $setup (result i32) (local $n i32)
             (loop
                 (call $log.info (i32.const 1024) (i32.const 18))
-                (call $facts.links (i32.const 32))
-                (call $process.command (i32.const 1024) (i32.const 1) (i32.const 4096) (i32.const 900) (i32.const 16))
                 (local.set $n (i32.add (local.get $n) (i32.const 1)))
-                (br_if 0 (i32.lt_u (local.get $n) (i32.const 3000))))
+                (br_if 0 (i32.lt_u (local.get $n) (i32.const 20000))))
             (i32.store8 (i32.const 16) (i32.const 0))
+            (i32.const 16))"#;
+    // A plan of 3 MB.
+    let long = r#"(data (i32.const 1024) "AA")
+        (func $setup (result i32) (local $n i32)
+            (memory.fill (i32.const 4096) (i32.const 65) (i32.const 32768))
+            (loop
+                (i32.store8 (i32.const 1024) (i32.add (i32.const 65) (i32.shr_u (local.get $n) (i32.const 4))))
+                (i32.store8 (i32.const 1025) (i32.add (i32.const 65) (i32.and (local.get $n) (i32.const 15))))
+                (call $process.variable (i32.const 1024) (i32.const 2) (i32.const 4096) (i32.const 32768) (i32.const 16))
+                (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                (br_if 0 (i32.lt_u (local.get $n) (i32.const 100))))
             (i32.const 16))"#;
     let large = |limits: &mut Limits| *limits = Limits { instances: 64, ..Limits::MAX };
     vec![
@@ -115,6 +124,7 @@ fn evaluations() -> Vec<(Vec<u8>, Question)> {
         (wat(include_str!("fixtures/output.wat")), question()),
         (plain(grows), question()),
         (hosted(many), limited(large)),
+        (hosted(long), limited(large)),
         (plain("(func $setup (result i32) unreachable)"), question()),
         (plain("(func $setup (result i32) (i32.load (i32.const -4)))"), question()),
         (plain("(func $deep (call $deep)) (func $setup (result i32) (call $deep) unreachable)"), question()),
@@ -146,8 +156,12 @@ fn the_worker_keeps_to_its_table() {
 #[test]
 fn the_compiler_keeps_to_its_table() {
     let mut calls = Vec::new();
-    let functions: String = (0..3000).map(|n| format!("(func (result i32) (i32.const {n}))")).collect();
-    let large = plain(&format!("{functions} (func $setup (result i32) i32.const 16)"));
+    let functions: String = (0..1000).map(|n| format!("(func (result i32) (i32.const {n}))")).collect();
+    let text = "A".repeat(4 << 20);
+    let large = plain(&format!(
+        r#"(memory 64) (data (memory 1) (i32.const 0) "{text}") {functions}
+        (func $setup (result i32) i32.const 16)"#
+    ));
     let bad = b"\0asm\x0d\0\x01\0nonsense".to_vec();
     for module in [large, bad] {
         for mode in ["compile", "inspect"] {
