@@ -20,18 +20,18 @@ pub fn inspect(module: &[u8]) -> Result<Inspection, String> {
     // Components and modules nest, and only the outermost component's imports are a request to us.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(module) {
-        let payload = payload.map_err(|error| one_line(error))?;
+        let payload = payload.map_err(one_line)?;
         match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    note(&mut found.imports, import.map_err(|error| one_line(error))?.name.name);
+                    note(&mut found.imports, import.map_err(one_line)?.name.name);
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    note(&mut found.exports, export.map_err(|error| one_line(error))?.name.name);
+                    note(&mut found.exports, export.map_err(one_line)?.name.name);
                 }
             }
             Payload::CustomSection(section) if section.name() == SDK_SECTION => {

@@ -4,7 +4,7 @@
 //! the input (for the worker the compiled artifact, for the compiler the module), 2 the output (for the
 //! compiler the file that the artifact goes into; the worker has none and closes it). That is what
 //! `std::process::Command` can hand over without `unsafe`, and it is enough: each file is used for one
-//! thing, in one direction, and closed when that is done. A helper answers once and ends.
+//! thing, in one direction. The input is mapped and closed before the lock. A helper answers once and ends.
 #![allow(unsafe_code)]
 
 use std::{fs::File, hash::RandomState, io, os::fd::FromRawFd};

@@ -141,8 +141,9 @@ pub fn frame(question: &Question) -> Vec<u8> {
 
 /// Evaluates an artifact.
 pub fn evaluate_artifact(artifact: &[u8], question: &Question) -> Ran<Answer> {
-    let helper = helper(&program("nshost-worker"), "evaluate", file(artifact).into(), Stdio::null());
-    run(helper, Some(&frame(question)))
+    let (program, memory) = (program("nshost-worker"), question.limits.memory_bytes.to_string());
+    let words: [&OsStr; 3] = [program.as_os_str(), "evaluate".as_ref(), memory.as_ref()];
+    run(helper_by(&words, file(artifact).into(), Stdio::null()), Some(&frame(question)))
 }
 
 /// Compiles and evaluates; there must be an answer.
