@@ -205,9 +205,13 @@ impl Launch<'_> {
         }
     }
 
-    /// Everybody else of whom something may exist on this host; to be asked under the host's lock.
+    /// Everybody else of whom something may exist on this host, if that matters to this container; to be
+    /// asked under the host's lock.
     fn others(&self, record: &Record) -> Result<Vec<Record>, Failure> {
-        Ok(self.ledger.standing()?.others(&record.id))
+        match network::may_concern_table(record) {
+            true => Ok(self.ledger.standing()?.others(&record.id)),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// Removes everything outside the container. What the kernel removes by itself it is left to.

@@ -171,7 +171,8 @@ fn concerns_table(record: &Record, sysctls: &Sysctls) -> Result<bool, Error> {
     Ok(record.uses_nftables() || (may_concern_table(record) && forwarding::is_ipv6_router(sysctls)?))
 }
 
-/// The same without knowing what the host did when the container was made.
-fn may_concern_table(record: &Record) -> bool {
+/// Whether others matter to this container's network, and it to theirs: what they share is the table and
+/// forwarding. The same as above without knowing what the host did when the container was made.
+pub fn may_concern_table(record: &Record) -> bool {
     record.uses_nftables() || record.plan.addresses().any(|address| address.cidr.address().is_ipv6())
 }
