@@ -27,7 +27,11 @@ pub(crate) fn recognise(module: &[u8]) -> Result<(), String> {
     const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
     match (module.get(..4), module.get(4..8)) {
         (Some(MAGIC), Some(COMPONENT)) => Ok(()),
-        (Some(MAGIC), Some(CORE)) => Err("it is a core WebAssembly module, not a component: make one of it with `wasm-tools component new`".into()),
+        (Some(MAGIC), Some(CORE)) => {
+            Err("it is a core WebAssembly module, not a component: make one of it with `wasm-tools \
+             component new`"
+                .into())
+        }
         (Some(MAGIC), _) => Err("it is WebAssembly of a version that this host does not know".into()),
         _ => {
             let begins = String::from_utf8_lossy(&module[..module.len().min(16)]);

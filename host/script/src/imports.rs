@@ -28,7 +28,8 @@ pub(crate) fn link(engine: &Engine, component: &Component) -> Result<Linker<Stat
         };
         if !known.map_err(|error| format!("cannot link {}: {}", show::quote(name), one_line(&error)))? {
             return Err(format!(
-                "it imports {}, which this host does not have: a setup script imports nshost:setup/… and wasi:…",
+                "it imports {}, which this host does not have: a setup script imports nshost:setup/… \
+                 and wasi:…",
                 show::quote(name)
             ));
         }
