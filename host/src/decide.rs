@@ -12,7 +12,7 @@ use crate::{
     approve,
     audit::Audit,
     cache::Cache,
-    evaluate::{self, Manner},
+    evaluate::{self, Evaluated, Manner},
     failure::{self, Failure, Status},
     module::{Module, hex, plan_digest},
     print,
@@ -48,14 +48,11 @@ pub struct Opinion {
 /// A permit for the script's plan, or why there is none.
 pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit) -> Result<Permit, Failure> {
     bound_to(&request.grants, &request.module)?;
-    let evaluated = evaluate::evaluate(
-        cache,
-        &request.module,
-        &request.grants,
-        request.grants.limits(),
-        facts,
-        request.manner,
-    )?;
+    let mut evaluated = under_grants(request, cache, facts, request.manner)?;
+    // The script may know a way around what has come in the way since it was asked.
+    if evaluated.remembered && collides(&evaluated, request, facts) {
+        evaluated = under_grants(request, cache, facts, Manner { afresh: true, ..request.manner })?;
+    }
     let plan = match evaluated.outcome {
         Ok(plan) => plan,
         Err(Answered::Script(ScriptError::Denied { .. })) => {
@@ -77,6 +74,23 @@ pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit
         }
         Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
     }
+}
+
+fn under_grants(
+    request: &Request,
+    cache: &Cache,
+    facts: &Facts,
+    manner: Manner,
+) -> Result<Evaluated, Failure> {
+    let grants = &request.grants;
+    evaluate::evaluate(cache, &request.module, grants, grants.limits(), facts, manner)
+}
+
+fn collides(evaluated: &Evaluated, request: &Request, facts: &Facts) -> bool {
+    let Ok(plan) = &evaluated.outcome else { return false };
+    let refusals =
+        policy::check(plan.clone(), &request.grants, facts).outcome.err().map(|refused| refused.refusals);
+    refusals.into_iter().flatten().any(|refusal| refusal.kind == RefusalKind::Conflict)
 }
 
 /// The script gave up at a denial. What it would ask for with every grant tells all that is missing

@@ -25,6 +25,8 @@ pub struct Evaluated {
     pub outcome: Result<Plan, Answered>,
     /// What the script said.
     pub log: Vec<LogLine>,
+    /// Whether it was said before, and not now.
+    pub remembered: bool,
 }
 
 /// Evaluates the script against facts and grants, within limits.
@@ -40,13 +42,13 @@ pub fn evaluate(
     if !manner.afresh
         && let Some((plan, log)) = cache.recall(module, &question)
     {
-        return Ok(Evaluated { outcome: Ok(plan), log });
+        return Ok(Evaluated { outcome: Ok(plan), log, remembered: true });
     }
     let answer = ask_worker(cache, module, &question, manner)?;
     if let (Ok(plan), false) = (&answer.outcome, manner.afresh) {
         cache.remember(module, &question, &answer, plan);
     }
-    Ok(Evaluated { outcome: answer.outcome, log: answer.log })
+    Ok(Evaluated { outcome: answer.outcome, log: answer.log, remembered: false })
 }
 
 /// From the cached artifact; where there is none, or it is of another build or processor, from a new one.
