@@ -65,7 +65,11 @@ impl fmt::Display for Failure {
 impl From<nshost_kernel::Error> for Failure {
     fn from(error: nshost_kernel::Error) -> Self {
         let message = format!("failed: {} {}: {}", error.step, error.subject, error.source);
-        Failure::ours(message).hint(error.hint)
+        let forbidden = error.errno() == Some(nix::libc::EPERM) && error.hint.is_empty();
+        Failure::ours(message).hint(match forbidden {
+            true => "a right is missing; `nshost doctor` tells which".to_string(),
+            false => error.hint,
+        })
     }
 }
 

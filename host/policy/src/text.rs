@@ -136,8 +136,8 @@ impl Written for Digest {
             return Err(wrong());
         }
         let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
-            let (high, low) = value(pair[0]).zip(value(pair[1])).ok_or_else(wrong)?;
+        for (byte, [high, low]) in digest.iter_mut().zip(digits.as_chunks().0) {
+            let (high, low) = value(*high).zip(value(*low)).ok_or_else(wrong)?;
             *byte = high << 4 | low;
         }
         Ok(Digest(digest))

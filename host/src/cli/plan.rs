@@ -34,18 +34,7 @@ pub struct Arguments {
 /// Prints the plan. Fails with 122 where grants were given and do not have all of it.
 pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     let has_grants = arguments.script.has_grants();
-    let script = arguments.script.check()?;
-    let request = Request {
-        module: script.module,
-        grants: script.grants,
-        allow_all: script.allow_all,
-        arguments: script.arguments,
-        command: script.command,
-        manner: script.manner,
-        name: None,
-        audit: None,
-        reaper: false,
-    };
+    let request = arguments.script.check()?;
     decide::bound_to(&request.grants, &request.module)?;
     let facts = host_facts(&request)?;
     let opinion = decide::opinion(&request.module, &request.grants, &Cache::open(), &facts, request.manner)?;

@@ -24,16 +24,10 @@ pub struct Arguments {
 
 /// Launches and waits. Returns the command's exit status.
 pub fn run(arguments: Arguments) -> Result<u8, Failure> {
-    let script = arguments.script.check()?;
     launch::launch(&Request {
-        module: script.module,
-        grants: script.grants,
-        allow_all: script.allow_all,
-        arguments: script.arguments,
-        command: script.command,
-        manner: script.manner,
         name: arguments.name,
         audit: arguments.audit,
         reaper: arguments.init,
+        ..arguments.script.check()?
     })
 }

@@ -10,7 +10,7 @@ use std::{
 use nshost_plan::{Argument, Command};
 use nshost_policy::Grants;
 
-use crate::{evaluate::Manner, failure::Failure, module::Module};
+use crate::{evaluate::Manner, failure::Failure, module::Module, request::Request};
 
 /// The largest grants file, in bytes.
 const MAX_GRANTS: u64 = 1 << 20;
@@ -42,16 +42,6 @@ pub struct Script {
     command: Vec<String>,
 }
 
-/// The same, checked.
-pub struct Checked {
-    pub module: Module,
-    pub grants: Grants,
-    pub allow_all: bool,
-    pub arguments: Vec<Argument>,
-    pub command: Vec<Argument>,
-    pub manner: Manner,
-}
-
 impl Script {
     /// Whether the operator said anything about grants.
     pub fn has_grants(&self) -> bool {
@@ -59,7 +49,7 @@ impl Script {
     }
 
     /// Opens the files and checks the texts.
-    pub fn check(self) -> Result<Checked, Failure> {
+    pub fn check(self) -> Result<Request, Failure> {
         let grants = match &self.grants {
             Some(file) => read_grants(file)?,
             None if self.allow_all => Grants::open(),
@@ -77,13 +67,16 @@ impl Script {
             false => Command::parse(self.command).map_err(text("command"))?.arguments().to_vec(),
         };
         let manner = Manner { afresh: self.fresh, accept_unlocked: self.i_accept_an_unlocked_script };
-        Ok(Checked {
+        Ok(Request {
             module: Module::open(&self.script)?,
             grants,
             allow_all: self.allow_all,
             arguments,
             command,
             manner,
+            name: None,
+            audit: None,
+            reaper: false,
         })
     }
 }
