@@ -15,14 +15,23 @@ use anyhow::{Result, bail};
 
 const INSIDE: &str = "NSHOST_BENCH_INSIDE";
 
+/// What the peers want of a host: a root file system that is a mount of its own (runc), and one kind of
+/// cgroups only (crun). In the benchmark's own mount namespace; where it fails, they are not compared.
+const PREPARE: &str = "ip link set lo up; mount -t tmpfs none /run; mount -t tmpfs none /var/cache
+mkdir -p /run/bench/root && mount --rbind / /run/bench/root && mount --make-rprivate /run/bench/root
+mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null
+exec \"$@\"";
+
+/// Where that root file system is.
+pub const ROOT: &str = "/run/bench/root";
+
 /// Starts this program again in a network and mount namespace of its own, with its own /run and cache.
 pub fn enter_disposable() -> Result<()> {
     if std::env::var_os(INSIDE).is_some() {
         return Ok(());
     }
-    let prepare = "ip link set lo up; mount -t tmpfs none /run; mount -t tmpfs none /var/cache; exec \"$@\"";
     let error = Command::new("unshare")
-        .args(["--net", "--mount", "--propagation", "private", "sh", "-c", prepare, "sh"])
+        .args(["--net", "--mount", "--propagation", "private", "sh", "-c", PREPARE, "sh"])
         .args(std::env::args_os())
         .env(INSIDE, "1")
         .exec();

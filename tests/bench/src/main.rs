@@ -65,6 +65,12 @@ fn contenders(results: &std::path::Path, scratch: &host::Scratch) -> Result<Vec<
             vec![path("release/floor"), "/bin/true".into()],
             false,
         ),
+        new(
+            "floor, one queue",
+            "the same, with links of one queue, which nshost asks for too",
+            vec![path("release/floor"), "--one-queue".into(), "/bin/true".into()],
+            false,
+        ),
         new("nshost", "plan remembered", run(&[]), false),
         new("nshost --fresh", "script evaluated", run(&["--fresh"]), false),
     ];

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Result;
 
-use crate::host::Scratch;
+use crate::host::{self, Scratch};
 
 /// A command that launches `true` in a container.
 pub struct Peer {
@@ -42,8 +42,9 @@ pub fn all(scratch: &Scratch) -> Result<Vec<Peer>> {
     fs::write(&session, SHELL)?;
     let bundle = scratch.path().join("bundle");
     fs::create_dir_all(&bundle)?;
-    fs::write(bundle.join("config.json"), OCI_CONFIG)?;
-    let bundle = bundle.display();
+    fs::write(bundle.join("config.json"), OCI_CONFIG.replace("ROOT", host::ROOT))?;
+    let (bundle, state) = (bundle.display(), scratch.path().join("podman"));
+    let (state, root) = (state.display(), host::ROOT);
     Ok(vec![
         Peer {
             name: "shell session",
@@ -73,7 +74,11 @@ pub fn all(scratch: &Scratch) -> Result<Vec<Peer>> {
         Peer {
             name: "podman",
             note: "no network set up",
-            command: words("podman run --rm --network none --rootfs / /bin/true"),
+            // Without limits of its own: raising them takes a right that not every root has.
+            command: words(&format!(
+                "podman --root {state} --runroot {state}/run --cgroup-manager=cgroupfs run --rm --network none \
+                 --cgroups=disabled --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --rootfs {root} /bin/true"
+            )),
         },
     ])
 }
@@ -88,7 +93,7 @@ const OCI_CONFIG: &str = r#"{
     "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
     "cwd": "/"
   },
-  "root": { "path": "/", "readonly": false },
+  "root": { "path": "ROOT", "readonly": false },
   "hostname": "bench",
   "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
   "linux": {

@@ -2,6 +2,9 @@
 //!
 //! A plain program that makes the system calls that the launch needs and nothing else: no script, no
 //! policy, no ledger, no undo. What nshost takes beyond this is what its safety costs.
+//!
+//! `floor --one-queue COMMAND` asks for links with one queue, as nshost does: the kernel then does not make
+//! one for each processor, of which it gives back all but one while the caller waits.
 
 #![expect(unsafe_code, reason = "system calls are all that it is")]
 
@@ -17,7 +20,9 @@ const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 
 fn main() {
-    let command: Vec<CString> = std::env::args().skip(1).filter_map(|word| CString::new(word).ok()).collect();
+    let one_queue = std::env::args().nth(1).is_some_and(|word| word == "--one-queue");
+    let words = std::env::args().skip(if one_queue { 2 } else { 1 });
+    let command: Vec<CString> = words.filter_map(|word| CString::new(word).ok()).collect();
     let arguments: Vec<_> = command.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
     // SAFETY: plain system calls of a single-threaded program; the child does nothing but exec or exit;
     // the arguments are a null-terminated array that lives through the call.
@@ -28,7 +33,7 @@ fn main() {
         if pid == 0 {
             child(gate, &arguments);
         }
-        network(pid);
+        network(pid, one_queue);
         must(libc::write(gate[1], [1u8].as_ptr().cast(), 1) as i32);
         let mut status = 0;
         must(libc::waitpid(pid, &raw mut status, 0));
@@ -82,7 +87,7 @@ unsafe fn child(gate: [i32; 2], arguments: &[*const libc::c_char]) -> ! {
 }
 
 /// veth0 here with its address and up, veth1 there with its address and up, and lo up there.
-unsafe fn network(pid: i32) {
+unsafe fn network(pid: i32, one_queue: bool) {
     let path = CString::new(format!("/proc/{pid}/ns/net")).unwrap_or_default();
     // SAFETY: C strings and open descriptors.
     let (own, other) = unsafe {
@@ -97,7 +102,7 @@ unsafe fn network(pid: i32) {
         must(libc::setns(own, libc::CLONE_NEWNET));
         there
     };
-    here.request(&veth(other));
+    here.request(&veth(other, one_queue));
     here.request(&address(HOST_ADDRESS, index(c"veth0")));
     there.request(&address(CONTAINER_ADDRESS, 2));
     there.request(&up(2));
@@ -151,17 +156,20 @@ fn link_header(index: u32, flags: u32) -> Vec<u8> {
     [&[0u8; 4][..], &index.to_ne_bytes(), &flags.to_ne_bytes(), &flags.to_ne_bytes()].concat()
 }
 
-fn veth(other: i32) -> Vec<u8> {
+fn veth(other: i32, one_queue: bool) -> Vec<u8> {
+    let queue = |kind| if one_queue { attribute(kind, &1u32.to_ne_bytes()) } else { Vec::new() };
+    let queues = [queue(libc::IFLA_NUM_TX_QUEUES), queue(libc::IFLA_NUM_RX_QUEUES)].concat();
     let peer = [
         link_header(0, 0),
         attribute(libc::IFLA_IFNAME, b"veth1\0"),
         attribute(libc::IFLA_NET_NS_FD, &other.to_ne_bytes()),
+        queues.clone(),
     ]
     .concat();
     let data = attribute(IFLA_INFO_DATA, &attribute(VETH_INFO_PEER, &peer));
     let info = [attribute(IFLA_INFO_KIND, b"veth\0"), data].concat();
     let attributes =
-        [attribute(libc::IFLA_IFNAME, b"veth0\0"), attribute(libc::IFLA_LINKINFO, &info)].concat();
+        [attribute(libc::IFLA_IFNAME, b"veth0\0"), queues, attribute(libc::IFLA_LINKINFO, &info)].concat();
     message(libc::RTM_NEWLINK, CREATE, &link_header(0, libc::IFF_UP as u32), &attributes)
 }
 
