@@ -42,34 +42,28 @@ impl Audit {
 
     /// One line for each check.
     pub fn verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), Failure> {
-        for verdict in verdicts {
-            self.write(
-                "check",
+        verdicts.iter().try_for_each(|verdict| {
+            self.event("check", || {
                 json!({
                     "step": verdict.step + 1,
                     "capability": verdict.capability,
                     "subject": verdict.subject,
                     "allowed": verdict.allowed,
                     "rule": verdict.rule,
-                }),
-            )?;
-        }
-        Ok(())
+                })
+            })
+        })
     }
 
-    /// One line for something that happened.
-    pub fn event(&mut self, event: &str, details: Value) -> Result<(), Failure> {
-        self.write(event, details)
-    }
-
-    fn write(&mut self, event: &str, details: Value) -> Result<(), Failure> {
+    /// One line for something that happened. `details` are asked for only if there is a file.
+    pub fn event(&mut self, event: &str, details: impl FnOnce() -> Value) -> Result<(), Failure> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = json!({
             "time": format!("{}.{:03}", now.as_secs(), now.subsec_millis()),
             "event": event,
             "script": self.script,
-            "details": details,
+            "details": details(),
         });
         // One write a line: lines of several launches into one file do not mix.
         file.write_all(format!("{line}\n").as_bytes())

@@ -69,7 +69,7 @@ pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit
     match checked.outcome {
         Ok(permit) => {
             confined(request, permit.plan())?;
-            audit.event("permitted", json!({ "plan": plan_digest(permit.plan()) }))?;
+            audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
             Ok(permit)
         }
         Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
@@ -150,11 +150,11 @@ fn refuse(
     if only_grants && confined(request, &plan).is_ok() && approve::ask(&plan, &message, &script) {
         let with_this = request.grants.clone().and(lacking);
         if let Ok(permit) = policy::check(plan.clone(), &with_this, facts).outcome {
-            audit.event("approved", json!({ "plan": plan_digest(&plan) }))?;
+            audit.event("approved", || json!({ "plan": plan_digest(&plan) }))?;
             return Ok(permit);
         }
     }
-    audit.event("refused", json!({ "plan": plan_digest(&plan) }))?;
+    audit.event("refused", || json!({ "plan": plan_digest(&plan) }))?;
     let status = if only_grants || refusals.iter().any(|r| r.kind == RefusalKind::Denied) {
         Status::Denied
     } else {

@@ -1,6 +1,8 @@
 //! A launch, from a script's file to the command's exit status.
 
 use nshost_kernel::{
+    Socket,
+    aside::Leftovers,
     container::{self, Running, Settings, Waiting},
     facts, identity, link,
     network::{self, Wait},
@@ -49,24 +51,46 @@ enum Attempt {
     Lost(Failure),
 }
 
-/// Launches the container and waits for its command. Returns the command's exit status.
-pub fn launch(request: &Request) -> Result<u8, Failure> {
-    let mut audit = Audit::open(request.audit.as_deref(), &request.module)?;
-    let cache = Cache::open();
-    let state = nshost_ledger::default_directory();
-    let rootless = !nix::unistd::geteuid().is_root();
-    if rootless {
-        rootless::enter_private_host()?;
-    }
-    let launch = Launch { request, ledger: Ledger::open(&state)?, cache, rootless };
-    let launched = launch.until_launched(&mut audit)?;
-    let (status, gone) = launch.until_ended(launched, &mut audit);
-    // The last thing: what the kernel is slow with must not keep the operator waiting.
-    network::leave(gone);
-    status
+/// How a command of nshost ended, and what is left to do when it has.
+pub struct Ended {
+    /// The exit status, or what failed.
+    pub outcome: Result<u8, Failure>,
+    /// What nobody has to wait for.
+    pub leftovers: Leftovers,
 }
 
-impl Launch<'_> {
+impl From<Result<u8, Failure>> for Ended {
+    fn from(outcome: Result<u8, Failure>) -> Self {
+        Ended { outcome, leftovers: Leftovers::default() }
+    }
+}
+
+/// Launches the container and waits for its command: ends with the command's exit status.
+pub fn launch(request: &Request) -> Ended {
+    let launched = || {
+        let mut audit = Audit::open(request.audit.as_deref(), &request.module)?;
+        let launch = Launch::prepare(request)?;
+        let launched = launch.until_launched(&mut audit)?;
+        Ok((launch, launched, audit))
+    };
+    match launched() {
+        Ok((launch, launched, mut audit)) => launch.until_ended(launched, &mut audit),
+        Err(failure) => Err(failure).into(),
+    }
+}
+
+impl<'a> Launch<'a> {
+    /// The ledger and cache of this host; without root, of one of its own.
+    fn prepare(request: &'a Request) -> Result<Self, Failure> {
+        let cache = Cache::open();
+        let state = nshost_ledger::default_directory();
+        let rootless = !nix::unistd::geteuid().is_root();
+        if rootless {
+            rootless::enter_private_host()?;
+        }
+        Ok(Launch { request, ledger: Ledger::open(&state)?, cache, rootless })
+    }
+
     /// Tries again from fresh facts when another launch was faster, a bounded number of times.
     fn until_launched(&self, audit: &mut Audit) -> Result<Launched, Failure> {
         let mut lost = None;
@@ -82,7 +106,8 @@ impl Launch<'_> {
     fn attempt(&self, audit: &mut Audit) -> Result<Attempt, Failure> {
         let claim = self.ledger.claim()?;
         let standing = self.standing()?;
-        let facts = self.facts(&claim, &standing)?;
+        let mut host = Socket::route()?;
+        let facts = self.facts(&mut host, &claim, &standing)?;
         let permit = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;
         // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
@@ -91,7 +116,7 @@ impl Launch<'_> {
             Ok(receipt) => receipt,
             Err(lost) => return Ok(Attempt::Lost(lost)),
         };
-        match self.start(&mut receipt, &command, &standing.gone) {
+        match self.start(&mut receipt, &command, &mut host, &standing.gone) {
             Ok((running, terminal)) => {
                 let litter = !standing.gone.is_empty();
                 Ok(Attempt::Launched(Box::new(Launched { running, receipt, terminal, signals, litter })))
@@ -118,9 +143,9 @@ impl Launch<'_> {
         Ok(self.ledger.standing()?)
     }
 
-    fn facts(&self, claim: &Claim, standing: &Standing) -> Result<Facts, Failure> {
+    fn facts(&self, host: &mut Socket, claim: &Claim, standing: &Standing) -> Result<Facts, Failure> {
         let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
-        let host = facts::gather(&gone)?;
+        let host = facts::gather(host, &gone)?;
         Ok(decide::facts(host, self.request, claim.instance(), standing.taken.clone(), self.rootless))
     }
 
@@ -140,6 +165,7 @@ impl Launch<'_> {
         &self,
         receipt: &mut Receipt,
         command: &[Argument],
+        host: &mut Socket,
         gone: &[Record],
     ) -> Result<(Running, Option<Terminal>), Stopped> {
         let terminal = Terminal::for_operator()?;
@@ -154,7 +180,7 @@ impl Launch<'_> {
         if let (Some(terminal), true) = (&terminal, receipt.plan().namespaces().contains(Namespace::User)) {
             terminal.give_to(identity::host_root(receipt.record()))?;
         }
-        self.connect(receipt, &waiting, gone)?;
+        self.connect(receipt, &waiting, host, gone)?;
         match waiting.open_gate()? {
             Ok(running) => Ok((running, terminal)),
             Err(not_started) => Err(Stopped::Failed(of_command(not_started, command))),
@@ -162,21 +188,27 @@ impl Launch<'_> {
     }
 
     /// The names of links that the kernel is still removing are taken from them first.
-    fn connect(&self, receipt: &mut Receipt, waiting: &Waiting, gone: &[Record]) -> Result<(), Stopped> {
+    fn connect(
+        &self,
+        receipt: &mut Receipt,
+        waiting: &Waiting,
+        host: &mut Socket,
+        gone: &[Record],
+    ) -> Result<(), Stopped> {
         let Some(network) = waiting.network() else { return Ok(()) };
         if let Some(error) = link::clear_dying(gone).into_iter().next() {
             return Err(error.into());
         }
         let lock = self.ledger.lock().map_err(|error| Stopped::Failed(error.into()))?;
         let others = self.others(receipt.record()).map_err(Stopped::Failed)?;
-        network::set_up(receipt, &lock, &others, network)?;
+        network::set_up(receipt, &lock, &others, host, network)?;
         Ok(())
     }
 
     /// Whatever fails from here on, the container is waited for and undone first.
-    fn until_ended(&self, launched: Launched, audit: &mut Audit) -> (Result<u8, Failure>, Option<Gone>) {
+    fn until_ended(&self, launched: Launched, audit: &mut Audit) -> Ended {
         let Launched { running, receipt, mut terminal, signals, litter } = launched;
-        let noted = audit.event("started", json!({ "pid": running.pid(), "id": receipt.record().id }));
+        let noted = audit.event("started", || json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
         let status = supervise::until_end(&running, &signals, terminal.as_mut());
         drop(terminal);
@@ -184,12 +216,12 @@ impl Launch<'_> {
             Ok(gone) => (Ok(()), gone),
             Err(failure) => (Err(failure), None),
         };
-        let finished = status.map_err(Failure::from).and_then(|status| {
+        let outcome = status.map_err(Failure::from).and_then(|status| {
             undone.and(noted).and(tidied)?;
-            audit.event("ended", json!({ "status": status }))?;
+            audit.event("ended", || json!({ "status": status }))?;
             Ok(status)
         });
-        (finished, gone)
+        Ended { outcome, leftovers: Leftovers { mounts: running.into_mounts(), gone } }
     }
 
     /// Undoes a launch that failed: nobody waits for a prompt, so nothing is left to anybody.

@@ -15,19 +15,19 @@ mod print;
 mod request;
 mod worker;
 
-use std::process::ExitCode;
+use launch::Ended;
 
 /// musl's allocator maps and unmaps memory for every buffer, which is a tenth of a launch's system calls.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 /// Parse, do, print what went wrong, exit: each in this one place.
-fn main() -> ExitCode {
-    match cli::run() {
-        Ok(status) => ExitCode::from(status),
-        Err(failure) => {
-            print::failure(&failure);
-            ExitCode::from(failure.status as u8)
-        }
-    }
+fn main() {
+    let Ended { outcome, leftovers } = cli::run();
+    let status = outcome.unwrap_or_else(|failure| {
+        print::failure(&failure);
+        failure.status as u8
+    });
+    // The last thing: what the kernel is slow with must not keep the operator waiting.
+    leftovers.exit(status)
 }

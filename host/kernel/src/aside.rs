@@ -1,42 +1,108 @@
-//! What is done where nobody waits for it.
+//! What is done where nobody waits for it: after the launcher has exited.
 
-#![expect(unsafe_code, reason = "fork, and close_range which nix does not have")]
+#![expect(unsafe_code, reason = "clone, and close_range which nix does not have")]
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-
-use nix::{
-    errno::Errno,
-    fcntl::OFlag,
-    unistd::{ForkResult, fork, pipe2},
+use std::{
+    io::Write,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    process, thread,
+    time::Duration,
 };
 
-/// Drops these descriptors in a child process, for which nobody waits, and does `work` there: whoever
-/// closes one last may have to wait for the kernel, and so has the work. If there can be no child, the
-/// descriptors are closed here, and the work is left.
+use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
+use nshost_ledger::Gone;
+
+use crate::{link, netlink};
+
+/// The child's stack: it closes descriptors, and looks at links and removes a file. Only pages that are
+/// used take memory.
+const STACK: usize = 256 << 10;
+
+/// What the kernel is slow with: the last close of what frees a mount namespace or what nftables has
+/// deleted, and the end of a container's links, after which its entry is removed.
+#[derive(Default)]
+pub struct Leftovers {
+    /// The mount namespace of a container that has ended.
+    pub mounts: Option<OwnedFd>,
+    /// The entry of a container whose links are about to vanish.
+    pub gone: Option<Gone>,
+}
+
+impl Leftovers {
+    /// Ends this process, and leaves to a child for which nobody waits what there is left to do. Should the
+    /// child be killed, the next command sees to it.
+    #[expect(clippy::disallowed_methods, reason = "for main, which has nothing left to do")]
+    pub fn exit(self, status: u8) -> ! {
+        let mut descriptors = netlink::take_lingering();
+        descriptors.extend(self.mounts);
+        if !descriptors.is_empty() || self.gone.is_some() {
+            // What follows does not run what flushes it.
+            let _ = std::io::stdout().flush();
+            after_exit(Errand { descriptors, gone: self.gone, open: Vec::new(), end: None }, status);
+        }
+        process::exit(i32::from(status))
+    }
+}
+
+/// What the child does and needs.
+struct Errand {
+    descriptors: Vec<OwnedFd>,
+    gone: Option<Gone>,
+    /// Everything that the child holds, in order.
+    open: Vec<RawFd>,
+    /// A pipe that ends with the parent.
+    end: Option<OwnedFd>,
+}
+
+/// Starts the child and ends this process; returns only if there can be no child.
 ///
-/// The child holds no other descriptor than these and `kept`: no lock, no pipe to whoever reads this
-/// process's output. To be called last: the child becomes a zombie until this process exits.
-pub(crate) fn after_exit(descriptors: Vec<OwnedFd>, kept: &[RawFd], work: impl FnOnce()) {
+/// The child has this process's memory, not a copy of it: that takes half the time to make, and this
+/// process need not take it down at its end. So from the clone on this one does nothing but end, and the
+/// child touches nothing before that. It holds no other descriptor than it needs: no lock, no pipe to
+/// whoever reads this process's output.
+fn after_exit(mut errand: Errand, status: u8) {
     let Ok((reader, writer)) = pipe2(OFlag::O_CLOEXEC) else { return };
-    let ours = descriptors.iter().map(AsRawFd::as_raw_fd);
-    let mut open: Vec<RawFd> = ours.chain(kept.iter().copied()).chain([reader.as_raw_fd()]).collect();
-    open.sort_unstable();
-    // SAFETY: this process has one thread, so the child finds memory and locks as in any process; it
-    // leaves by _exit.
-    match unsafe { fork() } {
-        Ok(ForkResult::Child) => {
-            close_all_but(&open);
-            wait_for_end(&reader);
-            work();
-            // SAFETY: ends the child without running anything of the parent's.
-            unsafe { libc::_exit(0) }
+    let ours = errand.descriptors.iter().map(AsRawFd::as_raw_fd);
+    errand.open = ours.chain(errand.gone.iter().map(Gone::descriptor)).chain([reader.as_raw_fd()]).collect();
+    errand.open.sort_unstable();
+    errand.end = Some(reader);
+    let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
+    let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
+    let errand: *mut Errand = &raw mut errand;
+    // SAFETY: the stack's end is that of a block of STACK bytes, aligned to 16; stack, errand and writer live
+    // until this process ends, which is all that it does now, and the memory outlives it in the child.
+    unsafe {
+        if libc::clone(run, top.cast(), libc::CLONE_VM | libc::SIGCHLD, errand.cast()) > 0 {
+            libc::_exit(i32::from(status))
         }
-        // Ours go first, which is quick since the child has them too; then the pipe, which tells it.
-        Ok(ForkResult::Parent { .. }) => {
-            drop(descriptors);
-            drop(writer);
+    }
+    drop(writer);
+}
+
+extern "C" fn run(errand: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: it is the parent's errand, which nobody uses any more once the parent has ended; until then
+    // this only reads it.
+    let errand = unsafe { &mut *errand.cast::<Errand>() };
+    close_all_but(&errand.open);
+    if let Some(end) = &errand.end {
+        wait_for_end(end);
+    }
+    errand.descriptors.clear();
+    if let Some(gone) = errand.gone.take() {
+        forget_when_vanished(gone);
+    }
+    // SAFETY: ends the child without running anything of the parent's.
+    unsafe { libc::_exit(0) }
+}
+
+/// Some tens of milliseconds, as a rule.
+fn forget_when_vanished(gone: Gone) {
+    for _ in 0..100 {
+        thread::sleep(Duration::from_millis(20));
+        if let Ok(false) = link::any_left(gone.record()) {
+            let _ = gone.forget();
+            return;
         }
-        Err(_) => {}
     }
 }
 

@@ -39,6 +39,7 @@ pub struct Waiting {
     pid: Pid,
     pidfd: OwnedFd,
     network: Option<OwnedFd>,
+    mounts: Option<OwnedFd>,
     gate: Option<OwnedFd>,
     report: OwnedFd,
 }
@@ -47,6 +48,7 @@ pub struct Waiting {
 pub struct Running {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
+    mounts: Option<OwnedFd>,
 }
 
 /// Why a command does not run although its container is ready.
@@ -76,16 +78,17 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     })?;
     drop(rendered);
     let Channels { gate_opener, report_reader, .. } = channels;
-    let mut waiting = Waiting { pid, pidfd, network: None, gate: Some(gate_opener), report: report_reader };
+    let (network, mounts) = (None, None);
+    let mut waiting = Waiting { pid, pidfd, network, mounts, gate: Some(gate_opener), report: report_reader };
     receipt
         .started(process::identify(pid)?)
         .map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
     if namespaces.contains(Namespace::User) {
         identity::map(receipt.record(), pid)?;
     }
-    if namespaces.contains(Namespace::Network) {
-        waiting.network = Some(open_network_namespace(pid)?);
-    }
+    let own =
+        |kind| namespaces.contains(kind).then(|| process::namespace(&waiting.pidfd, pid, kind)).transpose();
+    (waiting.network, waiting.mounts) = (own(Namespace::Network)?, own(Namespace::Mount)?);
     Ok(waiting)
 }
 
@@ -108,7 +111,7 @@ impl Waiting {
             .map_err(|e| Error::new("read report", "container", e))?;
         if bytes.is_empty() {
             let pidfd = self.pidfd.try_clone().map_err(|e| Error::new("copy pidfd", "container", e))?;
-            let running = Running { pid: self.pid, pidfd };
+            let running = Running { pid: self.pid, pidfd, mounts: self.mounts.take() };
             // The process is Running's from here on: no end, no wait.
             self.pid = Pid::from_raw(0);
             return Ok(Ok(running));
@@ -135,6 +138,11 @@ impl Running {
         self.pid.as_raw()
     }
 
+    /// What the kernel is slow to take down and this process still holds.
+    pub fn into_mounts(self) -> Option<OwnedFd> {
+        self.mounts
+    }
+
     /// The ended command's exit status: its own, or 128 + N for signal N.
     pub(crate) fn collect(&self) -> Result<u8, Error> {
         loop {
@@ -157,12 +165,6 @@ impl Channels {
                 .map_err(failed)?;
         Ok(Channels { gate_waiter, gate_opener, report_reader, report_writer })
     }
-}
-
-fn open_network_namespace(pid: Pid) -> Result<OwnedFd, Error> {
-    let path = format!("/proc/{pid}/ns/net");
-    let file = File::open(&path).map_err(|e| Error::new("open namespace", path, e))?;
-    Ok(file.into())
 }
 
 fn not_started(report: Report) -> NotStarted {

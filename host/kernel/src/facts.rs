@@ -1,12 +1,13 @@
 //! What the host's network looks like.
 
-use std::{fs, net::IpAddr};
+use std::net::IpAddr;
 
 use netlink_bindings::{
     rt_addr::{Ifaddrmsg, IterableAddrAttrs, OpGetaddrDump, OpNewaddrDo},
     rt_route::{IterableRouteAttrs, OpGetrouteDump, OpNewrouteDo, Rtmsg},
     utils,
 };
+use nix::sys::utsname::uname;
 use nshost_ledger::Mac;
 use nshost_plan::{AddressFact, Cidr, DefaultRoute, Family, LinkFact};
 
@@ -36,20 +37,18 @@ pub struct HostFacts {
     pub kernel: String,
 }
 
-/// Looks at the caller's network namespace. Links with a hardware address in `skip` are left out, and
+/// Looks at the network namespace of `host`. Links with a hardware address in `skip` are left out, and
 /// with them their addresses and routes: they belong to containers that have ended.
-pub fn gather(skip: &[Mac]) -> Result<HostFacts, Error> {
-    let mut socket = Socket::route()?;
-    let raw = retry(|| Raw::read(&mut socket))?;
+pub fn gather(host: &mut Socket, skip: &[Mac]) -> Result<HostFacts, Error> {
+    let raw = retry(|| Raw::read(host))?;
     let mut facts = raw.without(skip);
     facts.kernel = kernel_release()?;
     Ok(facts)
 }
 
 fn kernel_release() -> Result<String, Error> {
-    let path = "/proc/sys/kernel/osrelease";
-    let text = fs::read_to_string(path).map_err(|e| Error::new("read", path, e))?;
-    Ok(text.trim_end().to_string())
+    let name = uname().map_err(|errno| Error::new("uname", "the kernel", errno))?;
+    Ok(name.release().to_string_lossy().into_owned())
 }
 
 /// The kernel's three lists.

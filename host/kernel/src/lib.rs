@@ -6,7 +6,7 @@
 //! says of itself (`facts`, `probe`).
 
 mod address;
-mod aside;
+pub mod aside;
 mod clone;
 pub mod container;
 mod error;
@@ -35,3 +35,4 @@ pub mod terminal;
 mod trial;
 
 pub use error::Error;
+pub use netlink::Socket;

@@ -21,10 +21,13 @@ use crate::{
     netlink::{Batch, Socket, retry},
 };
 
-/// `VETH_INFO_PEER` (`linux/veth.h`).
 /// The index of `lo` in every network namespace (`LOOPBACK_IFINDEX`).
 pub(crate) const LOOPBACK: u32 = 1;
+/// `VETH_INFO_PEER` (`linux/veth.h`).
 const VETH_INFO_PEER: u16 = 1;
+/// Without a number the kernel makes one queue for each processor and then gives all but one up, for which
+/// it waits until no processor looks at them (`veth_init_queues`): some 60 µs for each end.
+const QUEUES: u32 = 1;
 const UP: u32 = libc::IFF_UP as u32;
 /// `RTEXT_FILTER_SKIP_STATS` (`linux/rtnetlink.h`): counters are most of a link's description.
 const SKIP_STATS: u32 = 8;
@@ -61,17 +64,16 @@ pub(crate) struct Seen {
     pub(crate) is_veth: bool,
 }
 
-/// Makes all links of the plan: host ends here, up if the plan wants it, with the hardware addresses
-/// of the record; container ends straight in `container`. One system call.
+/// Makes all links of the plan, down: host ends here, with the hardware addresses of the record; container
+/// ends straight in `container`. One system call.
 pub(crate) fn create(
     host: &mut Socket,
     record: &Record,
     container: BorrowedFd<'_>,
 ) -> Result<Vec<Ends>, Error> {
     let mut batch = Batch::default();
-    for ((id, veth), mac) in record.plan.links().zip(&record.macs) {
-        let up = record.plan.steps().contains(&Step::Up(Interface::End(id, Side::Host)));
-        push_create(&mut batch, veth, *mac, up, container);
+    for ((_, veth), mac) in record.plan.links().zip(&record.macs) {
+        push_create(&mut batch, veth, *mac, container);
         push_get(&mut batch, veth.host.as_str());
     }
     let mut ends = vec![Ends::default(); record.plan.links().count()];
@@ -84,26 +86,28 @@ pub(crate) fn create(
     Ok(ends)
 }
 
-fn push_create(batch: &mut Batch, veth: &Veth, mac: Mac, up: bool, container: BorrowedFd<'_>) {
-    let mut header = Ifinfomsg::new();
-    if up {
-        (header.ifi_flags, header.ifi_change) = (UP, UP);
-    }
+/// Not up: the kernel refuses that for the container's end (ENOTCONN), since its other end is not there
+/// yet; and a host's end that is up before the other is taken out of use again at the first look, for which
+/// the kernel waits as for queues.
+fn push_create(batch: &mut Batch, veth: &Veth, mac: Mac, container: BorrowedFd<'_>) {
     let subject = format!("{} (host) — {} (container)", veth.host, veth.container);
     let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
     batch.push(libc::RTM_NEWLINK, flags, "make veth", subject, |bytes| {
-        OpNewlinkDo::encode_request(bytes, &header)
+        OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new())
             .push_ifname_bytes(veth.host.as_str().as_bytes())
-            .push_address(&mac);
+            .push_address(&mac)
+            .push_num_tx_queues(QUEUES)
+            .push_num_rx_queues(QUEUES);
         let info = utils::push_nested_header(bytes, libc::IFLA_LINKINFO);
         utils::push_header(bytes, libc::IFLA_INFO_KIND, 4);
         bytes.extend(b"veth");
         let data = utils::push_nested_header(bytes, libc::IFLA_INFO_DATA);
         let peer = utils::push_nested_header(bytes, VETH_INFO_PEER);
-        // Not up: the kernel refuses that (ENOTCONN), since its other end is not there yet.
         OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new())
             .push_ifname_bytes(veth.container.as_str().as_bytes())
-            .push_net_ns_fd(container.as_raw_fd() as u32);
+            .push_net_ns_fd(container.as_raw_fd() as u32)
+            .push_num_tx_queues(QUEUES)
+            .push_num_rx_queues(QUEUES);
         for nested in [peer, data, info] {
             utils::finalize_nested_header(bytes, nested);
         }
@@ -173,23 +177,23 @@ pub(crate) fn push_dump(batch: &mut Batch, veths_only: bool) {
 
 /// Waits, for milliseconds at most, until what is sent into the links arrives.
 ///
-/// The end that was set up first has carrier as soon as the other is up, but the kernel takes it into
-/// use only in a worker of its own (`linkwatch`), and until then drops what is sent: a first packet
-/// lost is a second lost for TCP. That is over before a command can have started, unless the machine
-/// is busy; so usually this looks once.
-pub(crate) fn await_carrier(host: &mut Socket, plan: &Plan) -> Result<(), Error> {
+/// The end that was set up first, the container's, has carrier as soon as the other is up, but the kernel
+/// takes it into use only in a worker of its own (`linkwatch`), and until then drops what is sent: a first
+/// packet lost is a second lost for TCP. Looking at the link does that work on newer kernels, and on others
+/// it is over before a command can have started, unless the machine is busy; so usually this looks once.
+pub(crate) fn await_carrier(inside: &mut Socket, plan: &Plan) -> Result<(), Error> {
     let up = |id, side| plan.steps().contains(&Step::Up(Interface::End(id, side)));
     let mut pending: Vec<&str> = plan
         .links()
         .filter(|(id, _)| up(*id, Side::Host) && up(*id, Side::Container))
-        .map(|(_, veth)| veth.host.as_str())
+        .map(|(_, veth)| veth.container.as_str())
         .collect();
     let start = Instant::now();
     while !pending.is_empty() && start.elapsed() < CARRIER_PATIENCE {
         let mut batch = Batch::default();
         pending.iter().for_each(|name| push_get(&mut batch, name));
         let mut used = Vec::new();
-        host.query(batch, |_, _, message| used.extend(Seen::parse(message).filter(|seen| seen.in_use)))?;
+        inside.query(batch, |_, _, message| used.extend(Seen::parse(message).filter(|seen| seen.in_use)))?;
         pending.retain(|name| !used.iter().any(|seen| seen.name == *name));
         if !pending.is_empty() {
             thread::sleep(Duration::from_micros(50));

@@ -5,7 +5,7 @@
 //! The layout of messages is `netlink_bindings`'s; the socket is our own, because requests that are
 //! answered with data cannot be batched with `netlink_socket2`, and because of [`Socket::linger`].
 
-#![expect(unsafe_code, reason = "nix has no netlink socket options")]
+#![expect(unsafe_code, reason = "nix has no netlink socket options, and receives into zeroed memory only")]
 
 use std::{
     mem,
@@ -20,7 +20,7 @@ use netlink_bindings::{
 use nix::{
     errno::Errno,
     sys::socket::{
-        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket, sockopt,
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, send, setsockopt, socket, sockopt,
     },
 };
 
@@ -156,7 +156,8 @@ impl Socket {
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
             enable(&fd, option).map_err(failed)?;
         }
-        Ok(Socket { fd, next_sequence: 1, buffer: vec![0; RECEIVE_BUFFER] })
+        // Not zeroed: a page that no answer reaches is never touched.
+        Ok(Socket { fd, next_sequence: 1, buffer: Vec::with_capacity(RECEIVE_BUFFER) })
     }
 
     /// Sends all requests in one system call. Gives each message of data to `reply`, with the index of
@@ -172,8 +173,8 @@ impl Socket {
         }
         let mut failures = Vec::new();
         loop {
-            let length = match receive(&self.fd, &mut self.buffer) {
-                Ok(length) => length,
+            let datagram = match receive(&self.fd, &mut self.buffer) {
+                Ok(datagram) => datagram,
                 Err(Errno::EAGAIN) => break,
                 Err(errno) => {
                     let index = batch.requests.iter().position(|request| !request.answered).unwrap_or(0);
@@ -181,7 +182,7 @@ impl Socket {
                     break;
                 }
             };
-            for (header, body) in Messages(&self.buffer[..length]) {
+            for (header, body) in Messages(datagram) {
                 let index = header.seq.wrapping_sub(first) as usize;
                 if index < batch.requests.len() {
                     batch.take(index, &header, body, &mut failures, &mut reply);
@@ -313,10 +314,21 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> nix::Result<usize> {
+/// One datagram, which takes the place of what was in the buffer.
+fn receive<'b>(fd: &OwnedFd, buffer: &'b mut Vec<u8>) -> nix::Result<&'b [u8]> {
+    buffer.clear();
+    let room = buffer.spare_capacity_mut();
     // With MSG_TRUNC the length is that of the datagram, even if it does not fit.
-    let length = recv(fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC)?;
-    if length > buffer.len() { Err(Errno::EMSGSIZE) } else { Ok(length) }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+    // SAFETY: an open socket, and memory of ours that is as long as said.
+    let received = unsafe { libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags) };
+    let length = Errno::result(received)? as usize;
+    if length > room.len() {
+        return Err(Errno::EMSGSIZE);
+    }
+    // SAFETY: the kernel has written that many bytes, which lie within the capacity.
+    unsafe { buffer.set_len(length) };
+    Ok(buffer)
 }
 
 fn enable(fd: &OwnedFd, option: libc::c_int) -> nix::Result<()> {

@@ -1,20 +1,15 @@
 //! A container's network: all of it, and its undoing.
 
-use std::{
-    io,
-    os::fd::{BorrowedFd, RawFd},
-    thread,
-    time::Duration,
-};
+use std::{io, os::fd::BorrowedFd};
 
-use nshost_ledger::{Gone, HostLock, Receipt, Record};
+use nshost_ledger::{HostLock, Receipt, Record};
 use nshost_plan::{Interface, Plan, Side, Step};
 
 use crate::{
-    Error, address, aside, forwarding,
+    Error, address, forwarding,
     link::{self, Ends},
     nat,
-    netlink::{self, Batch, Socket},
+    netlink::{Batch, Socket},
     route,
     sysctl::Sysctls,
 };
@@ -28,8 +23,8 @@ pub enum Wait {
     Gone,
 }
 
-/// Makes what the receipt's plan says about the network, on the host and in the container's network
-/// namespace `container`. `others`: the records of all other containers of this host of which
+/// Makes what the receipt's plan says about the network, on the host by `host` and in the container's
+/// network namespace `container`. `others`: the records of all other containers of this host of which
 /// something may exist.
 ///
 /// After an error [`take_down`] undoes what was made.
@@ -37,16 +32,22 @@ pub fn set_up(
     receipt: &mut Receipt,
     lock: &HostLock,
     others: &[Record],
+    host: &mut Socket,
     container: BorrowedFd<'_>,
 ) -> Result<(), Error> {
     let mut inside = Socket::route_inside(container)?;
-    let mut host = Socket::route()?;
-    let ends = link::create(&mut host, receipt.record(), container)?;
-    configure(&mut inside, receipt.plan(), Side::Container, &ends)?;
-    configure(&mut host, receipt.plan(), Side::Host, &ends)?;
+    let ends = link::create(host, receipt.record(), container)?;
+    inside.perform(set_up_links(receipt.plan(), Side::Container, &ends))?;
+    host.perform(configure(
+        set_up_links(receipt.plan(), Side::Host, &ends),
+        receipt.plan(),
+        Side::Host,
+        &ends,
+    ))?;
+    inside.perform(configure(Batch::default(), receipt.plan(), Side::Container, &ends))?;
     if !ends.is_empty() {
-        route_for(receipt, lock, others, &mut host, &ends)?;
-        link::await_carrier(&mut host, receipt.plan())?;
+        route_for(receipt, lock, others, host, &ends)?;
+        link::await_carrier(&mut inside, receipt.plan())?;
     }
     Ok(())
 }
@@ -89,32 +90,6 @@ pub fn take_down(record: &Record, others: &[Record], wait: Wait) -> Vec<Error> {
     errors
 }
 
-/// Leaves to a child process, for which nobody waits, what the kernel is slow with: the last close of
-/// netfilter sockets, and the end of `gone`'s links, after which its entry is removed. The last thing to
-/// call before the process exits. Should the child be killed, the next command sees to it.
-pub fn leave(gone: Option<Gone>) {
-    let sockets = netlink::take_lingering();
-    let kept: Vec<RawFd> = gone.iter().map(Gone::descriptor).collect();
-    if !sockets.is_empty() || !kept.is_empty() {
-        aside::after_exit(sockets, &kept, || {
-            if let Some(gone) = gone {
-                forget_when_vanished(gone);
-            }
-        });
-    }
-}
-
-/// Some tens of milliseconds, as a rule.
-fn forget_when_vanished(gone: Gone) {
-    for _ in 0..100 {
-        thread::sleep(Duration::from_millis(20));
-        if let Ok(false) = link::any_left(gone.record()) {
-            let _ = gone.forget();
-            return;
-        }
-    }
-}
-
 fn leave_table(record: &Record, others: &[Record]) -> Result<Vec<Error>, Error> {
     if !may_concern_table(record) {
         return Ok(Vec::new());
@@ -131,38 +106,45 @@ fn leave_table(record: &Record, others: &[Record]) -> Result<Vec<Error>, Error> 
     Ok(errors)
 }
 
-/// Addresses, routes and links up on one side, in one system call.
-fn configure(socket: &mut Socket, plan: &Plan, side: Side, ends: &[Ends]) -> Result<(), Error> {
-    let index = |interface: Interface| match interface {
-        Interface::Loopback => Some(link::LOOPBACK),
-        Interface::End(id, Side::Host) => ends.get(usize::from(id.0)).map(|ends| ends.host),
-        Interface::End(id, Side::Container) => ends.get(usize::from(id.0)).map(|ends| ends.container),
-    };
+/// The requests that set one side's interfaces up.
+fn set_up_links(plan: &Plan, side: Side, ends: &[Ends]) -> Batch {
     let mut batch = Batch::default();
-    // In this order: a route needs an interface that is up and has an address. Host ends are made up.
     for step in plan.steps() {
         if let Step::Up(interface) = step
-            && side == Side::Container
             && interface.side() == side
-            && let Some(index) = index(*interface)
+            && let Some(index) = index(*interface, ends)
         {
             link::push_up(&mut batch, index, plan.interface_name(*interface));
         }
     }
+    batch
+}
+
+/// Adds the requests for one side's addresses and routes, in this order: a route needs an interface that
+/// is up and has an address.
+fn configure(mut batch: Batch, plan: &Plan, side: Side, ends: &[Ends]) -> Batch {
     for address in plan.addresses().filter(|address| address.interface.side() == side) {
-        if let Some(index) = index(address.interface) {
+        if let Some(index) = index(address.interface, ends) {
             address::add(&mut batch, index, address.cidr, plan.interface_name(address.interface));
         }
     }
     for step in plan.steps() {
         if let Step::Route(route) = step
             && route.interface.side() == side
-            && let Some(index) = index(route.interface)
+            && let Some(index) = index(route.interface, ends)
         {
             route::add(&mut batch, index, route, plan.interface_name(route.interface));
         }
     }
-    socket.perform(batch)
+    batch
+}
+
+fn index(interface: Interface, ends: &[Ends]) -> Option<u32> {
+    match interface {
+        Interface::Loopback => Some(link::LOOPBACK),
+        Interface::End(id, Side::Host) => ends.get(usize::from(id.0)).map(|ends| ends.host),
+        Interface::End(id, Side::Container) => ends.get(usize::from(id.0)).map(|ends| ends.container),
+    }
 }
 
 /// Whether the container has to be in the table: for NAT; or because the host routes IPv6 on all

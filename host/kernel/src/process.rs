@@ -1,15 +1,17 @@
 //! Processes that cannot be confused with later ones of the same pid.
 
-#![expect(unsafe_code, reason = "nix has no pidfd_open and pidfd_send_signal")]
+#![expect(unsafe_code, reason = "nix has no pidfd_open, pidfd_send_signal and ioctls of pidfds")]
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     ptr,
 };
 
 use nix::unistd::Pid;
 use nshost_ledger::ProcessId;
+use nshost_plan::Namespace;
 
 use crate::Error;
 
@@ -59,4 +61,30 @@ pub(crate) fn signal(pidfd: &OwnedFd, signal: i32) -> Result<(), Error> {
     }
     let error = Error::last("send signal", format!("{signal}"));
     if error.errno() == Some(libc::ESRCH) { Ok(()) } else { Err(error) }
+}
+
+/// A child's namespace of this kind, which stays as long as this is open. Asked of the pidfd where it
+/// tells (`PIDFD_GET_*_NAMESPACE`, Linux 6.11), which is quicker than a path in `/proc`.
+pub(crate) fn namespace(pidfd: &OwnedFd, pid: Pid, kind: Namespace) -> Result<OwnedFd, Error> {
+    // `linux/pidfd.h`: _IO(0xFF, N)
+    let (request, name) = match kind {
+        Namespace::Mount => (0xff03, "mnt"),
+        Namespace::Network => (0xff04, "net"),
+        _ => {
+            return Err(Error::new(
+                "open namespace",
+                kind.name(),
+                io::Error::from(io::ErrorKind::Unsupported),
+            ));
+        }
+    };
+    // SAFETY: an open pidfd, and a request that takes no argument.
+    let fd = unsafe { libc::ioctl(pidfd.as_raw_fd(), request, 0) };
+    if fd >= 0 {
+        // SAFETY: a new, close-on-exec fd that nobody else owns.
+        return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+    let path = format!("/proc/{pid}/ns/{name}");
+    let file = File::open(&path).map_err(|e| Error::new("open namespace", path, e))?;
+    Ok(file.into())
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use nshost_kernel::facts;
+use nshost_kernel::{Socket, facts};
 use nshost_ledger::{Ledger, Standing};
 use nshost_plan::{Facts, show};
 use nshost_policy::{self as policy, Grants, RefusalKind};
@@ -10,9 +10,10 @@ use serde_json::json;
 
 use crate::{
     cache::Cache,
-    cli::{json, shared::Script},
+    cli::{Verb, json, shared::Script},
     decide::{self, Opinion},
     failure::{Failure, Status},
+    launch::Ended,
     module::{hex, plan_digest},
     print,
     request::Request,
@@ -31,8 +32,17 @@ pub struct Arguments {
     script: Script,
 }
 
+impl Verb for Arguments {
+    const NAME: &'static str = "plan";
+    const ABOUT: &'static str = "Show what a setup script would do here, and do nothing";
+
+    fn run(self) -> Ended {
+        show(self).into()
+    }
+}
+
 /// Prints the plan. Fails with 122 where grants were given and do not have all of it.
-pub fn run(arguments: Arguments) -> Result<u8, Failure> {
+fn show(arguments: Arguments) -> Result<u8, Failure> {
     let has_grants = arguments.script.has_grants();
     let request = arguments.script.check()?;
     decide::bound_to(&request.grants, &request.module)?;
@@ -84,7 +94,7 @@ fn host_facts(request: &Request) -> Result<Facts, Failure> {
         _ => Standing::default(),
     };
     let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
-    let host = facts::gather(&gone)?;
+    let host = facts::gather(&mut Socket::route()?, &gone)?;
     Ok(decide::facts(host, request, lowest_free(&standing), standing.taken, rootless))
 }
 

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use nshost_ledger::ContainerName;
 
-use crate::{cli::shared::Script, failure::Failure, launch, request::Request};
+use crate::{
+    cli::{Verb, shared::Script},
+    launch::{self, Ended},
+    request::Request,
+};
 
 /// Arguments of `nshost run`.
 #[derive(clap::Args)]
@@ -22,12 +26,15 @@ pub struct Arguments {
     script: Script,
 }
 
-/// Launches and waits. Returns the command's exit status.
-pub fn run(arguments: Arguments) -> Result<u8, Failure> {
-    launch::launch(&Request {
-        name: arguments.name,
-        audit: arguments.audit,
-        reaper: arguments.init,
-        ..arguments.script.check()?
-    })
+impl Verb for Arguments {
+    const NAME: &'static str = "run";
+    const ABOUT: &'static str = "Launch a container as a setup script decides, and run a command in it";
+
+    fn run(self) -> Ended {
+        let Arguments { audit, name, init, script } = self;
+        match script.check() {
+            Ok(request) => launch::launch(&Request { name, audit, reaper: init, ..request }),
+            Err(failure) => Err(failure).into(),
+        }
+    }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use nix::sched::{CloneFlags, setns, unshare};
 use nshost_kernel::{
-    facts,
+    Socket, facts,
     network::{self, Wait},
 };
 use nshost_ledger::{Host, Ledger, Mac, Origin, Receipt, Record};
@@ -214,7 +214,7 @@ impl Lab {
     pub fn receipt_skipping(&self, plan: Plan, gone: &[Mac]) -> Receipt {
         let claim = self.ledger.claim().expect("claim");
         let standing = self.ledger.standing().expect("standing");
-        let host = facts::gather(gone).expect("facts");
+        let host = facts::gather(&mut Socket::route().expect("socket"), gone).expect("facts");
         let facts = Facts {
             links: host.links,
             addresses: host.addresses,
@@ -244,7 +244,7 @@ impl Lab {
     pub fn try_set_up(&self, receipt: &mut Receipt, net: &Net) -> Result<(), nshost_kernel::Error> {
         let others = self.others(receipt.record());
         let lock = self.ledger.lock().expect("lock");
-        network::set_up(receipt, &lock, &others, net.fd())
+        network::set_up(receipt, &lock, &others, &mut Socket::route()?, net.fd())
     }
 
     /// Ends a container and removes what it was.

@@ -1,6 +1,6 @@
 //! Links, addresses and routes without NAT.
 
-use nshost_kernel::{facts, link, network::Wait};
+use nshost_kernel::{Socket, facts, link, network::Wait};
 use nshost_plan::Family;
 use serde_json::Value;
 
@@ -157,7 +157,7 @@ fn a_dying_link_gives_name_and_addresses_back_at_once() {
         let gone = first.receipt.record().clone();
         // Its namespace lives on, as if the kernel were slow.
         lab.undo(first.receipt, Wait::LetGo);
-        let facts = facts::gather(&gone.macs).expect("facts");
+        let facts = facts::gather(&mut Socket::route().expect("socket"), &gone.macs).expect("facts");
         assert!(facts.links.iter().all(|link| link.name != "veth0"), "{facts:?}");
         assert!(facts.addresses.iter().all(|address| address.link != "veth0"));
 
@@ -197,7 +197,7 @@ fn facts_are_what_ip_says() {
         sh("ip route add 10.5.0.0/16 via 198.51.100.1
             ip route add default via 192.168.7.9 dev eth1 metric 100
             ip route add blackhole 10.6.0.0/16");
-        let facts = facts::gather(&[]).expect("facts");
+        let facts = facts::gather(&mut Socket::route().expect("socket"), &[]).expect("facts");
         let listed = json(&sh("ip -j link"));
         let names: Vec<_> =
             listed.as_array().expect("list").iter().map(|l| l["ifname"].as_str().expect("name")).collect();
@@ -228,7 +228,7 @@ fn facts_of_a_host_with_much_of_everything() {
         let addresses = lines(&|n| format!("address add 10.{}.{}.1/32 dev lo", n / 200, n % 200));
         let routes = lines(&|n| format!("route add 172.{}.{}.0/25 dev lo", 16 + n / 200, n % 200));
         sh(&format!("ip -batch - <<'END'\n{addresses}\n{routes}\nEND"));
-        let facts = facts::gather(&[]).expect("facts");
+        let facts = facts::gather(&mut Socket::route().expect("socket"), &[]).expect("facts");
         assert_eq!(facts.addresses.len(), 1502);
         assert_eq!(facts.routes.len(), 1500);
     });

@@ -45,7 +45,6 @@ fn what_is_let_go_is_out_of_the_table_at_once() {
         lab.undo(container.receipt, Wait::LetGo);
         assert_eq!(sh("nft list ruleset"), "");
         assert_eq!(forwarding("eth0"), "00");
-        network::leave(None);
     });
 }
 
