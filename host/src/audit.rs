@@ -40,12 +40,12 @@ impl Audit {
         Ok(Audit { file, script: hex(module.digest()) })
     }
 
-    /// One line for each check.
+    /// One line for each check; where there is no step, its number is null.
     pub fn verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), Failure> {
         verdicts.iter().try_for_each(|verdict| {
             self.event("check", || {
                 json!({
-                    "step": verdict.step + 1,
+                    "step": verdict.step.map(|step| step + 1),
                     "capability": verdict.capability,
                     "subject": verdict.subject,
                     "allowed": verdict.allowed,

@@ -68,7 +68,6 @@ pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
         Ok(permit) => {
-            confined(request, permit.plan())?;
             audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
             Ok(permit)
         }
@@ -107,7 +106,7 @@ fn without_grants(
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
         // It asked only for what is granted this time: then it decides by what it was denied before.
-        Ok(permit) => confined(request, permit.plan()).map(|()| permit),
+        Ok(permit) => Ok(permit),
         Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
     }
 }
@@ -147,7 +146,7 @@ fn refuse(
     let lacking = policy::lacking(&plan, &request.grants, facts);
     let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &script);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
-    if only_grants && confined(request, &plan).is_ok() && approve::ask(&plan, &message, &script) {
+    if only_grants && approve::ask(&plan, &message, &script) {
         let with_this = request.grants.clone().and(lacking);
         if let Ok(permit) = policy::check(plan.clone(), &with_this, facts).outcome {
             audit.event("approved", || json!({ "plan": plan_digest(&plan) }))?;
@@ -161,21 +160,6 @@ fn refuse(
         Status::Nshost
     };
     Err(Failure::new(status, message).hint(hint))
-}
-
-/// A plan that leaves out a namespace would let the command reach the host through the host's own,
-/// without any step to be checked. Fails closed: only `--allow-all` allows it.
-pub fn confined(request: &Request, plan: &Plan) -> Result<(), Failure> {
-    let shared: Vec<&str> = policy::shared(plan).into_iter().map(|kind| kind.name()).collect();
-    if request.allow_all || shared.is_empty() {
-        return Ok(());
-    }
-    let list = shared.join(", ");
-    Err(Failure::new(
-        Status::Denied,
-        format!("denied: {} would share namespaces with the host: {list} (nothing was touched)", request.module.name()),
-    )
-    .hint("no grant allows that; the script can ask for namespaces of its own, and --allow-all is for developing it"))
 }
 
 /// Grants that name a script are for exactly that one.

@@ -69,16 +69,9 @@ pub fn refusals(
     let denied = refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied).count();
     let asked = grants.file().map_or("no grants file was given".to_string(), |file| format!("asked: {file}"));
     let verb = if denied > 0 { "denied" } else { "not possible" };
-    let mut message =
-        format!("{verb}: {} of {script} ({asked}; nothing was touched)", counted(refusals.len()));
+    let mut message = format!("{verb}: {} of {script} ({asked}; nothing was touched)", counted(refusals));
     for refusal in refusals {
-        let step = plan.steps().get(refusal.step).map_or(String::new(), |step| show::step(plan, step));
-        let why = match refusal.kind {
-            RefusalKind::Denied => format!("needs a grant: {} {}", refusal.capability, refusal.subject),
-            RefusalKind::Conflict => format!("taken: {}", refusal.hint),
-            RefusalKind::Unsupported => format!("not possible here: {}", refusal.hint),
-        };
-        message.push_str(&format!("\n  step {}, {step}\n      {why}", refusal.step + 1));
+        message.push_str(&format!("\n  {}\n      {}", what(plan, refusal), why(refusal)));
     }
     let tables = lacking.tables();
     let hint = match (tables.trim(), grants.file()) {
@@ -93,6 +86,35 @@ pub fn refusals(
     (message, hint)
 }
 
-fn counted(number: usize) -> String {
-    if number == 1 { "1 step".to_string() } else { format!("{number} steps") }
+/// What is refused: a step, or what comes of there being none.
+fn what(plan: &Plan, refusal: &Refusal) -> String {
+    match refusal.step {
+        Some(index) => {
+            let step = plan.steps().get(index).map_or(String::new(), |step| show::step(plan, step));
+            format!("step {}, {step}", index + 1)
+        }
+        None => format!("left out, so that the command would be in {}", refusal.subject),
+    }
+}
+
+fn why(refusal: &Refusal) -> String {
+    match refusal.kind {
+        RefusalKind::Denied => {
+            let other = if refusal.step.is_none() { "; or the script asks for one of its own" } else { "" };
+            format!("needs a grant: {} {}{other}", refusal.capability, refusal.subject)
+        }
+        RefusalKind::Conflict => format!("taken: {}", refusal.hint),
+        RefusalKind::Unsupported => format!("not possible here: {}", refusal.hint),
+    }
+}
+
+/// Steps, and the namespaces that would be shared, which are no steps.
+fn counted(refusals: &[Refusal]) -> String {
+    let steps = refusals.iter().filter(|refusal| refusal.step.is_some()).count();
+    let counts = [(steps, "step"), (refusals.len() - steps, "shared namespace")];
+    let words = counts
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| format!("{number} {noun}{}", if number == 1 { "" } else { "s" }));
+    words.collect::<Vec<_>>().join(" and ")
 }

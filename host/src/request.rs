@@ -14,8 +14,6 @@ pub struct Request {
     pub module: Module,
     /// What it may do.
     pub grants: Grants,
-    /// Whether the operator allowed everything, what no grant names included.
-    pub allow_all: bool,
     /// Its arguments.
     pub arguments: Vec<Argument>,
     /// What was typed after `--`.

@@ -1,16 +1,17 @@
-//! The check: a fold of one question, asked of every step.
+//! The check: a fold of one question, asked of every step, and then of what no step keeps apart.
 
-use nshost_plan::{Facts, Plan, Step, show};
+use nshost_plan::{Facts, Namespace, Plan, Step, show};
 
 use crate::{
     Grants, address,
     limits::LimitRule,
     link, namespace, nat, process, route,
-    rule::{self, Decision},
+    rule::{self, Decision, Noun},
+    share::{self, ShareRule},
 };
 
-/// A plan of which every step was granted and fits the host, as far as the facts can tell. Only
-/// [`check`] makes one:
+/// A plan of which every step was granted and fits the host, as far as the facts can tell, and so was
+/// every namespace that it shares with the host. Only [`check`] makes one:
 ///
 /// ```compile_fail,E0423
 /// let forged = nshost_policy::Permit(nshost_plan::Plan::default());
@@ -33,7 +34,7 @@ impl Permit {
 /// What came of a check.
 #[derive(Debug)]
 pub struct Checked {
-    /// One for each step, in order.
+    /// One for each step, in order; then one for each namespace of [`shared`](crate::shared).
     pub verdicts: Vec<Verdict>,
     /// The permit, or what stands against it.
     pub outcome: Result<Permit, Refused>,
@@ -44,15 +45,15 @@ pub struct Checked {
 pub struct Refused {
     /// The plan.
     pub plan: Plan,
-    /// At least one, in the order of the steps.
+    /// At least one, in the order of the verdicts.
     pub refusals: Vec<Refusal>,
 }
 
-/// What was decided about one step.
+/// What was decided about one step, or about a namespace that is shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// Which step, from 0.
-    pub step: usize,
+    /// Which step, from 0; none: sharing is what comes of leaving a step out.
+    pub step: Option<usize>,
     /// What kind of thing was asked for.
     pub capability: &'static str,
     /// Which one, in words.
@@ -63,11 +64,11 @@ pub struct Verdict {
     pub rule: String,
 }
 
-/// A step that is not permitted.
+/// A step that is not permitted, or a namespace that may not be shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Which step, from 0.
-    pub step: usize,
+    /// Which step, from 0; none: sharing is what comes of leaving a step out.
+    pub step: Option<usize>,
     /// Why.
     pub kind: RefusalKind,
     /// What kind of thing was asked for.
@@ -79,7 +80,7 @@ pub struct Refusal {
     pub hint: String,
 }
 
-/// Why a step is refused.
+/// Why it is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RefusalKind {
     /// It was not granted.
@@ -119,16 +120,14 @@ impl Hurdle {
     }
 }
 
-/// Checks a whole plan: permitted if every step is.
+/// Checks a whole plan: permitted if every step is, and every namespace that it would share.
 pub fn check(plan: Plan, grants: &Grants, facts: &Facts) -> Checked {
-    let mut verdicts = Vec::with_capacity(plan.steps().len());
-    let mut refusals = Vec::new();
-    for (index, step) in plan.steps().iter().enumerate() {
-        let case = Case { plan: &plan, before: &plan.steps()[..index], step, grants, facts };
-        let (verdict, refusal) = case.judge();
-        verdicts.push(verdict);
-        refusals.extend(refusal);
-    }
+    let steps = plan.steps().iter().enumerate().map(|(index, step)| {
+        Case { plan: &plan, before: &plan.steps()[..index], step, grants, facts }.judge()
+    });
+    let shares = share::shared(&plan).map(|kind| judge_share(kind, grants));
+    let (verdicts, refusals): (Vec<Verdict>, Vec<Option<Refusal>>) = steps.chain(shares).unzip();
+    let refusals: Vec<Refusal> = refusals.into_iter().flatten().collect();
     let outcome = if refusals.is_empty() { Ok(Permit(plan)) } else { Err(Refused { plan, refusals }) };
     Checked { verdicts, outcome }
 }
@@ -142,6 +141,48 @@ pub fn check_step(so_far: &Plan, step: &Step, grants: &Grants, facts: &Facts) ->
     }
 }
 
+type Judged = (Verdict, Option<Refusal>);
+
+/// What is judged.
+struct Subject {
+    step: Option<usize>,
+    capability: &'static str,
+    words: String,
+}
+
+impl Subject {
+    /// Only what is granted learns anything about the host.
+    fn judged(self, decision: Decision, hurdle: impl FnOnce() -> Option<Hurdle>) -> Judged {
+        match decision {
+            Decision::Allowed(rule) => match hurdle() {
+                None => (self.verdict(true, rule), None),
+                Some(Hurdle { kind, hint }) => self.refused(format!("{}: {hint}", kind.name()), kind, hint),
+            },
+            Decision::Lacking(why, table) => self.refused(why, RefusalKind::Denied, table),
+            Decision::Forbidden(rule) => {
+                let hint = format!("# {rule} denies it, and a denial beats every grant: take that table out");
+                self.refused(format!("denied by {rule}"), RefusalKind::Denied, hint)
+            }
+        }
+    }
+
+    fn verdict(&self, allowed: bool, rule: String) -> Verdict {
+        let Subject { step, capability, ref words } = *self;
+        Verdict { step, capability, subject: words.clone(), allowed, rule }
+    }
+
+    fn refused(self, why: String, kind: RefusalKind, hint: String) -> Judged {
+        let verdict = self.verdict(false, why);
+        let Subject { step, capability, words: subject } = self;
+        (verdict, Some(Refusal { step, kind, capability, subject, hint }))
+    }
+}
+
+fn judge_share(kind: Namespace, grants: &Grants) -> Judged {
+    let subject = Subject { step: None, capability: ShareRule::SECTION, words: share::subject(kind) };
+    subject.judged(rule::decide(&grants.shares, kind, grants.file()), || None)
+}
+
 /// One step before the judge.
 pub(crate) struct Case<'a> {
     /// What names the interfaces.
@@ -153,25 +194,13 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn judge(&self) -> (Verdict, Option<Refusal>) {
-        let (capability, step) = (capability(self.step), self.before.len());
-        let subject = self.subject();
-        let verdict = |allowed, rule| Verdict { step, capability, subject: subject.clone(), allowed, rule };
-        let refusal = |kind, hint| Some(Refusal { step, kind, capability, subject: subject.clone(), hint });
-        match self.decide() {
-            // Only what is granted learns anything about the host.
-            Decision::Allowed(rule) => match self.hurdle() {
-                None => (verdict(true, rule), None),
-                Some(Hurdle { kind, hint }) => {
-                    (verdict(false, format!("{}: {hint}", kind.name())), refusal(kind, hint))
-                }
-            },
-            Decision::Lacking(why, table) => (verdict(false, why), refusal(RefusalKind::Denied, table)),
-            Decision::Forbidden(rule) => {
-                let hint = format!("# {rule} denies it, and a denial beats every grant: take that table out");
-                (verdict(false, format!("denied by {rule}")), refusal(RefusalKind::Denied, hint))
-            }
-        }
+    fn judge(&self) -> Judged {
+        let subject = Subject {
+            step: Some(self.before.len()),
+            capability: capability(self.step),
+            words: self.subject(),
+        };
+        subject.judged(self.decide(), || self.hurdle())
     }
 
     /// What the grants say.

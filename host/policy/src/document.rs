@@ -10,6 +10,7 @@ use crate::{
     grants::Grants,
     limits, link, namespace, nat, process, route,
     rule::Rule,
+    share,
     text::{Digest, Number, Table, Tables, Text},
 };
 
@@ -24,6 +25,8 @@ struct Document {
     script: Option<Text<Digest>>,
     #[serde(default)]
     namespace: Tables<namespace::Table>,
+    #[serde(default)]
+    share: Tables<share::Table>,
     #[serde(default)]
     link: Tables<link::Table>,
     #[serde(default)]
@@ -54,6 +57,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Grants, GrantsError> {
         file: Some(file.to_string()),
         script: document.script.map(|text| text.0.0),
         namespaces: place.rules(document.namespace)?,
+        shares: place.rules(document.share)?,
         links: place.rules(document.link)?,
         addresses: place.rules(document.address)?,
         routes: place.rules(document.route)?,

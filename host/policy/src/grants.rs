@@ -15,6 +15,7 @@ use crate::{
     process::ExecRule,
     route::RouteRule,
     rule::{Noun, Rule},
+    share::ShareRule,
 };
 
 /// Everything that was granted. Two are equal if they say the same, wherever they were read from.
@@ -23,6 +24,7 @@ pub struct Grants {
     pub(crate) file: Option<String>,
     pub(crate) script: Option<[u8; 32]>,
     pub(crate) namespaces: Vec<Rule<NamespaceRule>>,
+    pub(crate) shares: Vec<Rule<ShareRule>>,
     pub(crate) links: Vec<Rule<LinkRule>>,
     pub(crate) addresses: Vec<Rule<AddressRule>>,
     pub(crate) routes: Vec<Rule<RouteRule>>,
@@ -38,7 +40,7 @@ impl Grants {
         Grants::default()
     }
 
-    /// Everything that a plan can hold; the limits are the usual ones.
+    /// Everything that a plan can hold or leave out; the limits are the usual ones.
     pub fn open() -> Grants {
         let networks = || ["0.0.0.0/0", "::/0"].into_iter().filter_map(|text| text.parse().ok());
         let sides = [Side::Host, Side::Container];
@@ -49,6 +51,7 @@ impl Grants {
             .into_iter()
             .filter_map(|protocol| Some(ForwardRule { protocol, host_address: None, ports: ports? }));
         Grants {
+            shares: allow([ShareRule::any()]),
             links: allow([LinkRule { host: any(), container: any(), max: None }]),
             addresses: allow(networks().map(|range| AddressRule { range, side: None })),
             routes: allow(routes),
@@ -89,6 +92,7 @@ impl Grants {
     pub fn and(mut self, other: Grants) -> Grants {
         let unplaced = other.file != self.file;
         self.namespaces.extend(moved(other.namespaces, unplaced));
+        self.shares.extend(moved(other.shares, unplaced));
         self.links.extend(moved(other.links, unplaced));
         self.addresses.extend(moved(other.addresses, unplaced));
         self.routes.extend(moved(other.routes, unplaced));
@@ -113,6 +117,7 @@ impl Grants {
     pub fn tables(&self) -> String {
         [
             tables(&self.namespaces),
+            tables(&self.shares),
             tables(&self.links),
             tables(&self.addresses),
             tables(&self.routes),
@@ -129,6 +134,7 @@ impl PartialEq for Grants {
     fn eq(&self, other: &Self) -> bool {
         self.script == other.script
             && self.namespaces == other.namespaces
+            && self.shares == other.shares
             && self.links == other.links
             && self.addresses == other.addresses
             && self.routes == other.routes

@@ -1,7 +1,8 @@
 //! Grants, and the one pure function from (plan, grants, facts) to a permit or refusals.
 //!
 //! Two rules hold for every kind of grant: a table allows a step only if it covers it wholly, and a
-//! table with `deny = true` refuses a step if it touches any part of it. Deny beats allow.
+//! table with `deny = true` refuses a step if it touches any part of it. Deny beats allow. What a plan
+//! leaves to be shared with the host is judged like a step.
 
 mod address;
 mod check;
@@ -16,6 +17,7 @@ mod pattern;
 mod process;
 mod route;
 mod rule;
+mod share;
 mod suggest;
 mod text;
 pub mod wire;
@@ -23,5 +25,5 @@ pub mod wire;
 pub use check::{Checked, Permit, Refusal, RefusalKind, Refused, Verdict, check, check_step};
 pub use error::GrantsError;
 pub use grants::Grants;
-pub use namespace::shared;
+pub use share::shared;
 pub use suggest::{lacking, suggest};

@@ -1,7 +1,7 @@
 //! Which namespaces a container may have of its own. They stay inside, so that without any table that
 //! allows some, all are allowed.
 
-use nshost_plan::{Facts, Namespace, Plan};
+use nshost_plan::{Facts, Namespace};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,8 +12,51 @@ use crate::{
 
 /// Kinds of namespace, at least one, in the order of [`Namespace::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Kinds(Vec<Namespace>);
+
+impl Kinds {
+    /// Those that a table names, in any order.
+    pub fn named(names: impl IntoIterator<Item = Namespace>) -> Result<Self, String> {
+        let names: Vec<Namespace> = names.into_iter().collect();
+        if names.is_empty() {
+            return Err("kinds names no namespace".to_string());
+        }
+        Ok(Kinds::those(|kind| names.contains(&kind)))
+    }
+
+    /// This one alone.
+    pub fn only(kind: Namespace) -> Self {
+        Kinds(vec![kind])
+    }
+
+    /// Those of all eight that are in, of which there is one at least.
+    pub fn those(is_in: impl Fn(Namespace) -> bool) -> Self {
+        Kinds(Namespace::ALL.into_iter().filter(|kind| is_in(*kind)).collect())
+    }
+
+    pub fn contains(&self, kind: Namespace) -> bool {
+        self.0.contains(&kind)
+    }
+
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|kind| self.contains(*kind))
+    }
+
+    pub fn join(&self, next: &Self) -> Self {
+        Kinds::those(|kind| self.contains(kind) || next.contains(kind))
+    }
+
+    /// The key and its value, as TOML.
+    pub fn key(&self) -> (&'static str, String) {
+        let kinds: Vec<String> = self.0.iter().map(|kind| quoted(kind.name())).collect();
+        ("kinds", format!("[{}]", kinds.join(", ")))
+    }
+}
+
+/// The container's own namespaces, by their kinds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct NamespaceRule {
-    pub kinds: Vec<Namespace>,
+    pub kinds: Kinds,
 }
 
 /// `[[namespace]]`
@@ -40,11 +83,7 @@ impl TryFrom<Table> for Rule<NamespaceRule> {
     type Error = String;
 
     fn try_from(table: Table) -> Result<Self, String> {
-        if table.kinds.is_empty() {
-            return Err("kinds names no namespace".to_string());
-        }
-        let named = |kind: &Namespace| table.kinds.iter().any(|text| text.0.0 == *kind);
-        let kinds = Namespace::ALL.into_iter().filter(named).collect();
+        let kinds = Kinds::named(table.kinds.into_iter().map(|text| text.0.0))?;
         Ok(Rule { what: NamespaceRule { kinds }, deny: table.deny, line: 0 })
     }
 }
@@ -54,7 +93,7 @@ impl Noun for NamespaceRule {
     type Asked<'a> = Namespace;
 
     fn allows(&self, asked: Namespace) -> bool {
-        self.kinds.contains(&asked)
+        self.kinds.contains(asked)
     }
 
     fn touches(&self, asked: Namespace) -> bool {
@@ -62,21 +101,19 @@ impl Noun for NamespaceRule {
     }
 
     fn least(asked: Namespace) -> Self {
-        NamespaceRule { kinds: vec![asked] }
+        NamespaceRule { kinds: Kinds::only(asked) }
     }
 
     fn covers(&self, other: &Self) -> bool {
-        other.kinds.iter().all(|kind| self.kinds.contains(kind))
+        self.kinds.covers(&other.kinds)
     }
 
     fn join(&self, next: &Self) -> Option<Self> {
-        let kinds = Namespace::ALL.into_iter().filter(|kind| self.allows(*kind) || next.allows(*kind));
-        Some(NamespaceRule { kinds: kinds.collect() })
+        Some(NamespaceRule { kinds: self.kinds.join(&next.kinds) })
     }
 
     fn keys(&self) -> Vec<(&'static str, String)> {
-        let kinds: Vec<String> = self.kinds.iter().map(|kind| quoted(kind.name())).collect();
-        vec![("kinds", format!("[{}]", kinds.join(", ")))]
+        vec![self.kinds.key()]
     }
 }
 
@@ -88,17 +125,6 @@ pub(crate) fn decide(rules: &[Rule<NamespaceRule>], asked: Namespace, file: Opti
         }
         decision => decision,
     }
-}
-
-/// The host's namespaces that a container with this plan would share and through which its command
-/// reaches the host: its processes, mounts, network, names and System V objects. A user namespace of
-/// its own is for what is not trusted as root; cgroup and time namespaces hide, they do not confine.
-///
-/// No grant has this yet; what is shared goes out of the container without a step that says so.
-pub fn shared(plan: &Plan) -> Vec<Namespace> {
-    use Namespace::{Ipc, Mount, Network, Pid, Uts};
-    let own = plan.namespaces();
-    [Pid, Mount, Network, Uts, Ipc].into_iter().filter(|kind| !own.contains(*kind)).collect()
 }
 
 /// Time namespaces came with Linux 5.6 (`time_namespaces(7)`), after everything else that is needed.

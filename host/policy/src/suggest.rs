@@ -12,7 +12,8 @@ use crate::{
     nat::{ForwardRule, MasqueradeRule},
     process::ExecRule,
     route::RouteRule,
-    rule::{Decision, Noun, Rule, merge},
+    rule::{self, Decision, Noun, Rule, merge},
+    share::{self, ShareRule},
 };
 
 /// The least grants with which nothing of the plan is denied.
@@ -34,6 +35,11 @@ pub fn lacking(plan: &Plan, grants: &Grants, facts: &Facts) -> Grants {
         let case = Case { plan, before: &steps[..index], step, grants: &enough, facts };
         if let Decision::Lacking(..) = case.decide() {
             want(&mut wanted, step);
+        }
+    }
+    for kind in share::shared(plan) {
+        if let Decision::Lacking(..) = rule::decide(&grants.shares, kind, None) {
+            wanted.shares.push(Rule::allow(ShareRule::least(kind)));
         }
     }
     merged(wanted)
@@ -59,6 +65,7 @@ fn want(grants: &mut Grants, step: &Step) {
 fn merged(grants: Grants) -> Grants {
     Grants {
         namespaces: merged_rules(grants.namespaces),
+        shares: merged_rules(grants.shares),
         links: merged_rules(grants.links),
         addresses: merged_rules(grants.addresses),
         routes: merged_rules(grants.routes),

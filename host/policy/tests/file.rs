@@ -10,7 +10,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 /// Text after `schema = 1`, from line 2 on, and how the message begins and goes on.
 const WRONG: &[(&str, &str)] = &[
-    ("foo = 1", "2:1: unknown field `foo`, expected one of `schema`, `script`, `namespace`, `link`"),
+    ("foo = 1", "2:1: unknown field `foo`, expected one of `schema`, `script`, `namespace`, `share`"),
     ("[[link]]\nkind = 'bridge'\nhost-name = 'a'", "3:8: unknown variant `bridge`, expected `veth`"),
     ("[[link]]\nkind = 'veth'", "2:1: missing field `host-name`"),
     ("[[link]]\nkind = 'veth'\nhost-name = 've*th'", "4:13: \"ve*th\" cannot be an interface's name"),
@@ -47,6 +47,18 @@ const WRONG: &[(&str, &str)] = &[
     ("[[route]]\nto = '0.0.0.0/0'", "2:1: missing field `side`"),
     ("[[namespace]]\nkinds = ['user', 'pdi']", "3:18: \"pdi\" is no kind of namespace; write user, pid"),
     ("[[namespace]]\nkinds = []", "2:1: kinds names no namespace"),
+    ("[[share]]\nkinds = ['pid', 'pdi']", "3:17: \"pdi\" is no kind of namespace; write pid, mount,"),
+    ("[[share]]\nkinds = []", "2:1: kinds names no namespace"),
+    (
+        "[[share]]\nkinds = ['user']",
+        "3:10: sharing the host's user namespace takes no grant; write pid, mount,",
+    ),
+    (
+        "[[share]]\nkinds = ['pid', 'cgroup']",
+        "3:17: sharing the host's cgroup namespace takes no grant; write",
+    ),
+    ("[[share]]\nkinds = ['time']\ndeny = true", "3:10: sharing the host's time namespace takes no grant"),
+    ("[[share]]\ndeny = true", "2:1: missing field `kinds`"),
     ("[[forward]]\nprotocol = 'tcp'\nports = '0'", "4:9: \"0\" is not a port or first-last"),
     ("[[forward]]\nprotocol = 'tcp'\nports = '9-8'", "4:9: \"9-8\" is not a port or first-last"),
     (
@@ -110,6 +122,13 @@ script = "sha256:{}"
 
 [[namespace]]
 kinds = ["pid", "time"]
+
+[[share]]
+kinds = ["mount", "ipc"]
+
+[[share]]
+kinds = ["network"]
+deny = true
 
 [[link]]
 kind = "veth"
@@ -209,6 +228,8 @@ fn scraps() -> impl Strategy<Value = String> {
         "\"v*\"",
         "max = 1",
         "deny = true",
+        "[[share]]",
+        "kinds = ['pid', \"uts\"]",
         "[[address]]",
         "range = '10.0.0.0/8'",
         "side = 'host'",

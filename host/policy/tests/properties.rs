@@ -7,39 +7,44 @@ mod model;
 use std::{collections::BTreeMap, sync::Mutex};
 
 use common::{File, plans};
-use model::{Says, judge};
+use model::{Matter, Says, judge};
 use nshost_plan::{Facts, Plan, Step};
-use nshost_policy::{Checked, Grants, RefusalKind, check, check_step, lacking, suggest};
+use nshost_policy::{Checked, Grants, Refusal, RefusalKind, check, check_step, lacking, suggest};
 use proptest::prelude::*;
 
 fn grants(file: &File) -> Grants {
     Grants::parse(&file.toml(), "grants.toml").unwrap_or_else(|error| panic!("{error}\n{}", file.toml()))
 }
 
-/// What the check says of each step, in the model's words.
-fn answers(checked: &Checked) -> Vec<Says> {
+/// What the check says of each matter, in the model's words.
+fn answers(checked: &Checked) -> Vec<(Matter, Says)> {
     let refusals = match &checked.outcome {
         Ok(_) => &[][..],
         Err(refused) => &refused.refusals[..],
     };
-    let mut says = vec![Says::Allowed; checked.verdicts.len()];
-    for refusal in refusals {
-        says[refusal.step] = match refusal.kind {
+    let said = |matter: Matter| {
+        let refusal = refusals.iter().find(|refusal| matter_of(refusal) == matter);
+        refusal.map_or(Says::Allowed, |refusal| match refusal.kind {
             RefusalKind::Denied if refusal.hint.starts_with("# ") => Says::Forbidden,
             RefusalKind::Denied => Says::Lacking,
             RefusalKind::Conflict => Says::Conflict,
             RefusalKind::Unsupported => Says::Unsupported,
-        };
-    }
-    says
+        })
+    };
+    let matters = checked.verdicts.iter().map(|verdict| Matter::of(verdict.step, &verdict.subject));
+    matters.map(|matter| (matter, said(matter))).collect()
 }
 
-fn denied(plan: &Plan, grants: &Grants, facts: &Facts) -> Vec<usize> {
+fn matter_of(refusal: &Refusal) -> Matter {
+    Matter::of(refusal.step, &refusal.subject)
+}
+
+fn denied(plan: &Plan, grants: &Grants, facts: &Facts) -> Vec<Matter> {
     match check(plan.clone(), grants, facts).outcome {
         Ok(_) => Vec::new(),
         Err(refused) => {
             let denied = refused.refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied);
-            denied.map(|refusal| refusal.step).collect()
+            denied.map(matter_of).collect()
         }
     }
 }
@@ -50,39 +55,46 @@ proptest! {
     fn the_check_says_what_the_model_says(plan in plans::plan(), file in common::file(), facts in common::facts()) {
         let grants = grants(&file);
         let checked = check(plan.clone(), &grants, &facts);
-        let expected: Vec<Says> = (0..plan.steps().len()).map(|index| judge(&plan, index, &file, &facts)).collect();
+        let expected: Vec<(Matter, Says)> =
+            Matter::all(&plan).into_iter().map(|matter| (matter, judge(&plan, matter, &file, &facts))).collect();
         // The step budget's hint is a comment too where there is a [limits] table.
         let over = file.steps.map_or(plan.steps().len(), |steps| steps as usize);
-        for (index, (said, expected)) in answers(&checked).into_iter().zip(&expected).enumerate() {
-            let said = if index >= over && said == Says::Forbidden { Says::Lacking } else { said };
-            prop_assert_eq!(said, *expected, "step {} of\n{}\nunder\n{}", index, nshost_plan::show::plan(&plan), file.toml());
-            note(&plan.steps()[index], said);
+        let said: Vec<(Matter, Says)> = answers(&checked).into_iter().map(|(matter, said)| match matter {
+            Matter::Step(index) if index >= over && said == Says::Forbidden => (matter, Says::Lacking),
+            _ => (matter, said),
+        }).collect();
+        prop_assert_eq!(&said, &expected, "of\n{}\nunder\n{}", nshost_plan::show::plan(&plan), file.toml());
+        for (matter, said) in said {
+            note(&plan, matter, said);
         }
-        for (index, verdict) in checked.verdicts.iter().enumerate() {
-            prop_assert_eq!(verdict.step, index);
-            prop_assert_eq!(verdict.allowed, expected[index] == Says::Allowed);
+        for (verdict, (_, expected)) in checked.verdicts.iter().zip(&expected) {
+            prop_assert_eq!(verdict.allowed, *expected == Says::Allowed);
         }
-        // No step outside its grants ever becomes a permit, and what is permitted is what was asked for.
+        // Nothing outside its grants ever becomes a permit, and what is permitted is what was asked for.
         match checked.outcome {
             Ok(permit) => {
-                prop_assert!(expected.iter().all(|says| *says == Says::Allowed));
+                prop_assert!(expected.iter().all(|(_, says)| *says == Says::Allowed));
                 *SEEN.lock().unwrap().entry(("plan", "permitted")).or_default() += u32::from(plan.links().next().is_some());
                 prop_assert_eq!(permit.plan(), &plan);
                 prop_assert_eq!(permit.into_plan(), plan);
             }
             Err(refused) => {
-                prop_assert!(expected.iter().any(|says| *says != Says::Allowed));
+                prop_assert!(expected.iter().any(|(_, says)| *says != Says::Allowed));
                 prop_assert_eq!(refused.plan, plan);
             }
         }
     }
 }
 
-/// How often each kind of step met each answer: a random test that never comes to a case proves nothing
+/// How often each kind of matter met each answer: a random test that never comes to a case proves nothing
 /// of it.
 static SEEN: Mutex<BTreeMap<(&str, &str), u32>> = Mutex::new(BTreeMap::new());
 
-fn note(step: &Step, says: Says) {
+fn note(plan: &Plan, matter: Matter, says: Says) {
+    let noun = match matter {
+        Matter::Step(index) => nshost_plan::show::noun(&plan.steps()[index]),
+        Matter::Share(_) => "share",
+    };
     let says = match says {
         Says::Allowed => "allowed",
         Says::Forbidden => "forbidden",
@@ -90,7 +102,7 @@ fn note(step: &Step, says: Says) {
         Says::Conflict => "conflict",
         Says::Unsupported => "unsupported",
     };
-    *SEEN.lock().unwrap().entry((nshost_plan::show::noun(step), says)).or_default() += 1;
+    *SEEN.lock().unwrap().entry((noun, says)).or_default() += 1;
 }
 
 #[test]
@@ -101,9 +113,9 @@ fn the_check_says_what_the_model_says_in_every_case() {
         return;
     }
     let seen = SEEN.lock().unwrap();
-    for noun in ["link", "address", "route", "masquerade", "forward", "command", "namespace"] {
+    for noun in ["link", "address", "route", "masquerade", "forward", "command", "namespace", "share"] {
         for says in ["allowed", "forbidden", "lacking", "conflict"] {
-            let never = says == "conflict" && ["command", "namespace"].contains(&noun);
+            let never = says == "conflict" && ["command", "namespace", "share"].contains(&noun);
             assert!(never || seen.contains_key(&(noun, says)), "{noun} {says}: {seen:#?}");
         }
     }
@@ -119,12 +131,15 @@ proptest! {
         let checked = check(plan.clone(), &grants, &facts);
         let refusals = checked.outcome.map_or_else(|refused| refused.refusals, |_| Vec::new());
         let mut so_far = Plan::default();
-        for (step, verdict) in plan.steps().iter().zip(checked.verdicts) {
+        for (step, verdict) in plan.steps().iter().zip(&checked.verdicts) {
             let refusal = refusals.iter().find(|refusal| refusal.step == verdict.step);
-            let expected = refusal.map_or(Ok(verdict), |refusal| Err(refusal.clone()));
+            let expected = refusal.map_or(Ok(verdict.clone()), |refusal| Err(refusal.clone()));
             prop_assert_eq!(check_step(&so_far, step, &grants, &facts), expected);
             so_far.push(step.clone()).unwrap();
         }
+        let (steps, shares) = checked.verdicts.split_at(plan.steps().len());
+        prop_assert!(steps.iter().enumerate().all(|(index, verdict)| verdict.step == Some(index)));
+        prop_assert!(shares.iter().all(|verdict| verdict.step.is_none() && verdict.capability == "share"));
     }
 
     #[test]
@@ -137,9 +152,9 @@ proptest! {
         let before = denied(&plan, &grants(&file), &facts);
         let after = denied(&plan, &grants(&file.with(&more)), &facts);
         if more.deny {
-            prop_assert!(before.iter().all(|step| after.contains(step)), "a denial allowed something");
+            prop_assert!(before.iter().all(|matter| after.contains(matter)), "a denial allowed something");
         } else {
-            prop_assert!(after.iter().all(|step| before.contains(step)), "a grant refused something");
+            prop_assert!(after.iter().all(|matter| before.contains(matter)), "a grant refused something");
         }
     }
 
@@ -160,29 +175,32 @@ proptest! {
         }).collect::<String>();
         let both = open.and(Grants::parse(&denials, "").unwrap());
         let refused = denied(&plan, &both, &facts);
-        for (index, step) in plan.steps().iter().enumerate() {
-            let outward = matches!(step, Step::Veth(_) | Step::Address(_) | Step::Route(_) | Step::Masquerade(_) | Step::Forward(_));
-            prop_assert!(!outward || refused.contains(&index));
+        for matter in Matter::all(&plan) {
+            let outward = match matter {
+                Matter::Step(index) => matches!(plan.steps()[index], Step::Veth(_) | Step::Address(_) | Step::Route(_) | Step::Masquerade(_) | Step::Forward(_)),
+                Matter::Share(_) => true,
+            };
+            prop_assert!(!outward || refused.contains(&matter));
         }
     }
 
     #[test]
     fn open_grants_deny_nothing(plan in plans::plan(), facts in common::facts()) {
-        prop_assert_eq!(denied(&plan, &Grants::open(), &facts), Vec::<usize>::new());
+        prop_assert_eq!(denied(&plan, &Grants::open(), &facts), Vec::<Matter>::new());
     }
 
     #[test]
-    fn a_hint_allows_its_step(plan in plans::plan(), file in common::file(), facts in common::facts()) {
+    fn a_hint_allows_what_it_is_for(plan in plans::plan(), file in common::file(), facts in common::facts()) {
         let before = grants(&file);
         let Err(refused) = check(plan.clone(), &before, &facts).outcome else { return Ok(()) };
         for refusal in refused.refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied) {
             let appended = format!("{}\n{}\n", file.toml(), refusal.hint);
             let still = denied(&plan, &Grants::parse(&appended, "grants.toml").unwrap(), &facts);
             let comment = refusal.hint.lines().all(|line| line.starts_with('#'));
-            prop_assert_eq!(still.contains(&refusal.step), comment);
+            prop_assert_eq!(still.contains(&matter_of(refusal)), comment);
             if !comment {
                 let alone = Grants::parse(&format!("schema = 1\n{}", refusal.hint), "new.toml").unwrap();
-                prop_assert!(!denied(&plan, &alone, &facts).contains(&refusal.step));
+                prop_assert!(!denied(&plan, &alone, &facts).contains(&matter_of(refusal)));
             }
         }
     }
@@ -195,8 +213,9 @@ proptest! {
         let budget = file.steps.take();
         let before = grants(&file);
         let more = lacking(&plan, &before, &facts);
-        let expected: Vec<usize> = (0..plan.steps().len())
-            .filter(|index| judge(&plan, *index, &file, &facts) == Says::Forbidden)
+        let expected: Vec<Matter> = Matter::all(&plan)
+            .into_iter()
+            .filter(|matter| judge(&plan, *matter, &file, &facts) == Says::Forbidden)
             .collect();
         let appended = Grants::parse(&format!("{}{}", file.toml(), more.tables()), "grants.toml").unwrap();
         prop_assert_eq!(denied(&plan, &appended, &facts), expected.clone());
@@ -210,7 +229,7 @@ proptest! {
     #[test]
     fn suggestions_are_enough_and_nothing_in_them_is_too_much(plan in plans::plan(), facts in common::facts()) {
         let suggested = suggest(&plan, &facts);
-        prop_assert_eq!(denied(&plan, &suggested, &facts), Vec::<usize>::new());
+        prop_assert_eq!(denied(&plan, &suggested, &facts), Vec::<Matter>::new());
         let text = suggested.to_toml();
         prop_assert_eq!(&suggest(&plan, &facts).to_toml(), &text);
         let parts: Vec<&str> = text.split("\n\n").collect();
@@ -225,8 +244,12 @@ proptest! {
     fn a_suggestion_allows_nothing_else(plan in plans::plan(), other in plans::plan(), facts in common::facts()) {
         let suggested = suggest(&plan, &facts);
         let refused = denied(&other, &suggested, &facts);
-        for (index, step) in other.steps().iter().enumerate() {
-            prop_assert!(refused.contains(&index) || is_part_of(step, &plan), "{:?}\n{}", step, suggested.to_toml());
+        for matter in Matter::all(&other) {
+            let is_part = match matter {
+                Matter::Step(index) => is_part_of(&other.steps()[index], &plan),
+                Matter::Share(_) => Matter::all(&plan).contains(&matter),
+            };
+            prop_assert!(refused.contains(&matter) || is_part, "{:?}\n{}", matter, suggested.to_toml());
         }
     }
 }

@@ -75,7 +75,7 @@ fn its_keys_are_the_parsers() {
         assert_eq!(keys(table), known_keys(&format!("schema = 1\n[[{section}]]\nunknown = 1")), "{section}");
         count += 1;
     }
-    assert_eq!(count, 7);
+    assert_eq!(count, 8);
 }
 
 #[test]

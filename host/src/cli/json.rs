@@ -52,7 +52,7 @@ pub fn step(plan: &Plan, item: &Step) -> Value {
     json!({ "step": kind, "data": data, "text": show::step(plan, item) })
 }
 
-/// A refusal.
+/// A refusal; its step is null where a namespace would be shared that no step asks for.
 pub fn refusal(refusal: &Refusal) -> Value {
     let kind = match refusal.kind {
         RefusalKind::Denied => "denied",
@@ -60,7 +60,7 @@ pub fn refusal(refusal: &Refusal) -> Value {
         RefusalKind::Unsupported => "unsupported",
     };
     json!({
-        "step": refusal.step + 1,
+        "step": refusal.step.map(|step| step + 1),
         "kind": kind,
         "capability": refusal.capability,
         "subject": refusal.subject,

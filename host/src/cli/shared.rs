@@ -70,7 +70,6 @@ impl Script {
         Ok(Request {
             module: Module::open(&self.script)?,
             grants,
-            allow_all: self.allow_all,
             arguments,
             command,
             manner,

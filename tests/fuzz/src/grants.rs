@@ -6,7 +6,7 @@ use nshost_plan::{
     Address, Command, Facts, Forward, Interface, LinkFact, LinkId, LinkName, Masquerade, Namespace, Plan,
     PortRange, Protocol, Route, Side, Step, Veth, codec,
 };
-use nshost_policy::{Grants, RefusalKind, check, lacking};
+use nshost_policy::{Grants, RefusalKind, check, lacking, shared};
 
 /// A file that is read comes back, and judges a plan; one that is refused says why in a line.
 pub fn run(data: &[u8]) {
@@ -36,7 +36,7 @@ fn judges(grants: &Grants) {
         Facts { links: vec![LinkFact { index: 1, name: "eth0".into(), up: true }], ..Facts::default() };
     let more = lacking(&PLAN, grants, &facts);
     let before = check(PLAN.clone(), grants, &facts);
-    assert_eq!(before.verdicts.len(), PLAN.steps().len());
+    assert_eq!(before.verdicts.len(), PLAN.steps().len() + shared(&PLAN).count());
     if let Err(refused) = check(PLAN.clone(), &grants.clone().and(more), &facts).outcome {
         for refusal in refused.refusals {
             assert!(
@@ -48,7 +48,7 @@ fn judges(grants: &Grants) {
     }
 }
 
-/// One step of each kind that needs a grant.
+/// One step of each kind that needs a grant, and namespaces that are left to be shared.
 static PLAN: LazyLock<Plan> = LazyLock::new(|| plan().expect("the plan is well formed"));
 
 /// The plan that grants are asked about.

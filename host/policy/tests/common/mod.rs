@@ -20,6 +20,7 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     Namespace { kinds: Vec<String> },
+    Share { kinds: Vec<String> },
     Link { host: String, container: Option<String>, max: Option<u32> },
     Address { range: Cidr, side: Option<&'static str> },
     Route { side: &'static str, to: Cidr },
@@ -78,9 +79,8 @@ impl Table {
         // Literal strings: nothing is escaped in them, and none of the patterns has a '.
         let string = |text: &str| Some(format!("'{text}'"));
         match &self.rule {
-            Rule::Namespace { kinds } => {
-                key("[[namespace]]\nkinds", Some(format!("{kinds:?}")));
-            }
+            Rule::Namespace { kinds } => key("[[namespace]]\nkinds", Some(format!("{kinds:?}"))),
+            Rule::Share { kinds } => key("[[share]]\nkinds", Some(format!("{kinds:?}"))),
             Rule::Link { host, container, max } => {
                 key("[[link]]\nkind", string("veth"));
                 key("host-name", string(host));
@@ -143,11 +143,16 @@ fn side_name() -> impl Strategy<Value = &'static str> {
     select(vec!["host", "container"])
 }
 
+/// What the command is not in the host's of, unless that is granted.
+pub const SHAREABLE: [&str; 5] = ["pid", "mount", "network", "uts", "ipc"];
+
 fn rule() -> impl Strategy<Value = Rule> {
     let kinds = vec(select(Namespace::ALL.map(|kind| kind.name().to_string()).to_vec()), 1..4);
+    let shareable = vec(select(SHAREABLE.map(String::from).to_vec()), 1..4);
     let host = prop_oneof![Just("*".to_string()), plans::ip().prop_map(|ip| ip.to_string())];
     prop_oneof![
         1 => kinds.prop_map(|kinds| Rule::Namespace { kinds }),
+        1 => shareable.prop_map(|kinds| Rule::Share { kinds }),
         2 => (name_pattern(), option::of(name_pattern()), option::of(1u32..4))
             .prop_map(|(host, container, max)| Rule::Link { host, container, max }),
         3 => (plans::network(), option::of(side_name())).prop_map(|(range, side)| Rule::Address { range, side }),
@@ -164,6 +169,7 @@ fn wide() -> impl Strategy<Value = Rule> {
     let any = || "*".to_string();
     let all = |text: &str| text.parse::<Cidr>().unwrap();
     select(vec![
+        Rule::Share { kinds: SHAREABLE.map(String::from).to_vec() },
         Rule::Link { host: any(), container: None, max: None },
         Rule::Address { range: all("0.0.0.0/0"), side: None },
         Rule::Address { range: all("::/0"), side: None },

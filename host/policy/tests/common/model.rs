@@ -5,9 +5,35 @@ use std::net::IpAddr;
 
 use nshost_plan::{Cidr, Facts, Forward, Interface, Plan, Side, Step};
 
-use crate::common::{File, Rule, Table, each_port};
+use crate::common::{File, Rule, SHAREABLE, Table, each_port};
 
-/// What the model says to a step.
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matter {
+    /// The step at an index.
+    Step(usize),
+    /// Sharing the host's namespace of this kind.
+    Share(&'static str),
+}
+
+impl Matter {
+    /// By a step's index, or the words for what is shared.
+    pub fn of(step: Option<usize>, subject: &str) -> Matter {
+        let is_named = |kind: &&str| subject == format!("the host's {kind} namespace");
+        step.map_or_else(|| Matter::Share(SHAREABLE.into_iter().find(is_named).unwrap()), Matter::Step)
+    }
+
+    /// All that there is to be judged of a plan, in order.
+    pub fn all(plan: &Plan) -> Vec<Matter> {
+        let own = |kind: &str| {
+            plan.steps().iter().any(|step| matches!(step, Step::Namespace(own) if own.name() == kind))
+        };
+        let shared = SHAREABLE.into_iter().filter(|kind| !own(kind)).map(Matter::Share);
+        (0..plan.steps().len()).map(Matter::Step).chain(shared).collect()
+    }
+}
+
+/// What the model says to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
     Allowed,
@@ -19,8 +45,29 @@ pub enum Says {
     Unsupported,
 }
 
-/// Judges the step at `index`.
-pub fn judge(plan: &Plan, index: usize, file: &File, facts: &Facts) -> Says {
+/// Judges one matter.
+pub fn judge(plan: &Plan, matter: Matter, file: &File, facts: &Facts) -> Says {
+    match matter {
+        Matter::Step(index) => judge_step(plan, index, file, facts),
+        Matter::Share(kind) => judge_share(kind, file),
+    }
+}
+
+fn judge_share(kind: &str, file: &File) -> Says {
+    let named = |deny: bool| {
+        file.tables.iter().any(|table| {
+            table.deny == deny
+                && matches!(&table.rule, Rule::Share { kinds } if kinds.iter().any(|named| named == kind))
+        })
+    };
+    match (named(true), named(false)) {
+        (true, _) => Says::Forbidden,
+        (false, true) => Says::Allowed,
+        (false, false) => Says::Lacking,
+    }
+}
+
+fn judge_step(plan: &Plan, index: usize, file: &File, facts: &Facts) -> Says {
     let step = &plan.steps()[index];
     if index as u64 + 1 > u64::from(file.steps.unwrap_or(256)) {
         return Says::Lacking;
