@@ -4,7 +4,7 @@ use std::io::Write;
 
 use nshost_kernel::{Socket, facts};
 use nshost_ledger::{Ledger, Standing};
-use nshost_plan::{Facts, show};
+use nshost_plan::{Facts, Namespace, Plan, show};
 use nshost_policy::{self as policy, Grants, RefusalKind};
 use serde_json::json;
 
@@ -60,9 +60,16 @@ fn show(arguments: Arguments) -> Result<u8, Failure> {
         print::log(&opinion.log);
         output(&show::plan(&opinion.plan));
         output(&show::topology(&opinion.plan));
+        output(&shared_in_words(&opinion.plan));
         output(&format!("plan {}\n", plan_digest(&opinion.plan)));
     }
     verdict(&request, &opinion, &facts, has_grants)
+}
+
+/// What no line of the plan says; empty for a plan that keeps everything apart.
+fn shared_in_words(plan: &Plan) -> String {
+    let kinds: Vec<&str> = policy::shared(plan).map(Namespace::name).collect();
+    if kinds.is_empty() { String::new() } else { format!("shares with the host: {}\n", kinds.join(", ")) }
 }
 
 /// Without any grants given, a plan is only shown; what it would need is `--suggest-grants`' to say.
@@ -113,6 +120,7 @@ fn as_json(request: &Request, opinion: &Opinion) -> String {
         "script": hex(request.module.digest()),
         "plan": plan_digest(plan),
         "steps": plan.steps().iter().map(|step| json::step(plan, step)).collect::<Vec<_>>(),
+        "shares": policy::shared(plan).map(Namespace::name).collect::<Vec<_>>(),
         "refusals": opinion.refusals.iter().map(json::refusal).collect::<Vec<_>>(),
         "log": opinion.log.iter().map(|line| &line.text).collect::<Vec<_>>(),
     });
