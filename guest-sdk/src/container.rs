@@ -38,7 +38,8 @@ impl fmt::Debug for Namespace {
     }
 }
 
-/// Gives the container namespaces of its own. What is not named here, it shares with the host.
+/// Gives the container namespaces of its own. What is not named here, it shares with the host; for
+/// these five that takes a grant:
 ///
 /// ```no_run
 /// # use nshost_sdk::prelude::*;

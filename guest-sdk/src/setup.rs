@@ -9,7 +9,7 @@ use crate::{Error, Result, bindings::nshost::setup::types};
 /// use nshost_sdk::prelude::*;
 ///
 /// fn setup() -> Result {
-///     container::unshare([UTS, PID, MOUNT])?;
+///     container::unshare([UTS, IPC, PID, MOUNT, NETWORK])?;
 ///     container::hostname("plain")
 /// }
 ///
