@@ -98,6 +98,25 @@ fn without_its_namespace_a_step_would_change_the_host() {
     fits(&fits(&both, Step::PrivatePropagation), Step::Proc);
 }
 
+/// A namespace that the container shares keeps just those steps away that would change it.
+#[test]
+fn what_is_shared_is_not_changed() {
+    for (missing, steps) in [
+        (Namespace::Uts, vec![Step::Hostname(hostname("a")), Step::DomainName(hostname("a"))]),
+        (Namespace::Mount, vec![Step::PrivatePropagation, Step::Proc, resolv_conf()]),
+        (Namespace::Pid, vec![Step::Proc]),
+        (Namespace::Network, vec![veth("a", "b"), Step::Up(Interface::Loopback)]),
+    ] {
+        let own = Namespace::ALL.into_iter().filter(|kind| *kind != missing).map(Step::Namespace);
+        let private = (missing != Namespace::Mount).then_some(Step::PrivatePropagation);
+        let plan = Plan::try_from(own.chain(private).collect::<Vec<_>>()).unwrap();
+        for step in steps {
+            assert_eq!(refused(&plan, step.clone()), Code::Requires, "{missing} {step:?}");
+            fits(&full_without(&step), step);
+        }
+    }
+}
+
 /// The full plan without a step that there can be one of.
 fn full_without(step: &Step) -> Plan {
     let steps: Vec<Step> = full().into();
