@@ -158,30 +158,3 @@ fn a_network_that_overlaps_the_hosts_is_taken() -> Result<()> {
     );
     Ok(())
 }
-
-#[test]
-fn a_plan_without_namespaces_does_not_run_the_command_on_the_host() -> Result<()> {
-    if !root_or_skip() {
-        return Ok(());
-    }
-    let (host, scratch) = (Host::new()?, Scratch::new()?);
-    let ask = |kinds: &[&str]| {
-        let calls: String =
-            kinds.iter().map(|kind| format!("(call $container.unshare-{kind} (i32.const 16))")).collect();
-        scratch.file("open.wasm", component(&format!("(func $setup (result i32) {calls} (i32.const 16))")))
-    };
-    let all = ["pid", "mount", "network", "uts", "ipc"];
-    for missing in all {
-        let rest: Vec<&str> = all.into_iter().filter(|kind| *kind != missing).collect();
-        let output = host.nshost()?.arg("run").arg(ask(&rest)?).args(["--", "echo", "ran"]).run()?;
-        assert_eq!((output.code(), output.stdout.as_str()), (122, ""), "{missing}: {}", output.text());
-        assert!(
-            output.stderr.contains(&format!("share namespaces with the host: {missing} ")),
-            "{}",
-            output.text()
-        );
-    }
-    let output = host.nshost()?.arg("run").arg(ask(&all)?).args(["--", "echo", "ran"]).run()?;
-    assert_eq!(output.expect(0)?, "ran\n");
-    Ok(())
-}
