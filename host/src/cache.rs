@@ -52,8 +52,11 @@ impl Cache {
     /// others can write, is not used.
     pub fn open() -> Cache {
         let path = paths::cache();
-        let _ = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        let ours = fs::symlink_metadata(&path)
+        let found = fs::symlink_metadata(&path).or_else(|_| {
+            DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+            fs::symlink_metadata(&path)
+        });
+        let ours = found
             .is_ok_and(|meta| meta.is_dir() && meta.uid() == geteuid().as_raw() && meta.mode() & 0o022 == 0);
         Cache { directory: ours.then_some(path) }
     }

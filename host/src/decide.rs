@@ -3,7 +3,7 @@
 use nshost_kernel::facts::HostFacts;
 use nshost_plan::{Facts, Plan, Taken};
 use nshost_policy::{
-    self as policy, Grants, Permit, Refusal, RefusalKind,
+    self as policy, Checked, Grants, Permit, Refusal, RefusalKind,
     wire::{Failure as Answered, ScriptError},
 };
 use serde_json::json;
@@ -48,23 +48,26 @@ pub struct Opinion {
 /// A permit for the script's plan, or why there is none.
 pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit) -> Result<Permit, Failure> {
     bound_to(&request.grants, &request.module)?;
-    let mut evaluated = under_grants(request, cache, facts, request.manner)?;
+    let judged = |manner| -> Result<_, Failure> {
+        let Evaluated { outcome, log, remembered } = under_grants(request, cache, facts, manner)?;
+        Ok((outcome.map(|plan| policy::check(plan, &request.grants, facts)), log, remembered))
+    };
+    let (mut judgement, mut log, remembered) = judged(request.manner)?;
     // The script may know a way around what has come in the way since it was asked.
-    if evaluated.remembered && collides(&evaluated, request, facts) {
-        evaluated = under_grants(request, cache, facts, Manner { afresh: true, ..request.manner })?;
+    if remembered && judgement.as_ref().is_ok_and(collides) {
+        (judgement, log, _) = judged(Manner { afresh: true, ..request.manner })?;
     }
-    let plan = match evaluated.outcome {
-        Ok(plan) => plan,
+    let checked = match judgement {
+        Ok(checked) => checked,
         Err(Answered::Script(ScriptError::Denied { .. })) => {
             return without_grants(request, cache, facts, audit);
         }
         Err(answered) => {
-            print::log(&evaluated.log);
+            print::log(&log);
             return Err(failure::of_script(answered));
         }
     };
-    print::log(&evaluated.log);
-    let checked = policy::check(plan, &request.grants, facts);
+    print::log(&log);
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
         Ok(permit) => {
@@ -85,10 +88,8 @@ fn under_grants(
     evaluate::evaluate(cache, &request.module, grants, grants.limits(), facts, manner)
 }
 
-fn collides(evaluated: &Evaluated, request: &Request, facts: &Facts) -> bool {
-    let Ok(plan) = &evaluated.outcome else { return false };
-    let refusals =
-        policy::check(plan.clone(), &request.grants, facts).outcome.err().map(|refused| refused.refusals);
+fn collides(checked: &Checked) -> bool {
+    let refusals = checked.outcome.as_ref().err().map(|refused| &refused.refusals);
     refusals.into_iter().flatten().any(|refusal| refusal.kind == RefusalKind::Conflict)
 }
 

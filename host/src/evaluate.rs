@@ -65,7 +65,7 @@ fn ask_worker(
             return Ok(answer);
         }
     }
-    let artifact = match worker::compile(module.file()?, cache.new_artifact()?, manner.accept_unlocked)? {
+    let artifact = match worker::compile(module.sealed()?, cache.new_artifact()?, manner.accept_unlocked)? {
         Ok(artifact) => cache.keep_artifact(module, artifact)?,
         Err(failure) => return Ok(Answer::failed(failure)),
     };

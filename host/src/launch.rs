@@ -3,7 +3,7 @@
 use nshost_kernel::{
     Socket,
     aside::Leftovers,
-    container::{self, Running, Settings, Waiting},
+    container::{self, End, Running, Settings, Waiting},
     facts, identity, link,
     network::{self, Wait},
     rootless,
@@ -38,6 +38,7 @@ struct Launch<'a> {
 /// A container that runs, with the proof of what has to be undone after it.
 struct Launched {
     running: Running,
+    command: Vec<Argument>,
     receipt: Receipt,
     terminal: Option<Terminal>,
     signals: Signals,
@@ -119,7 +120,14 @@ impl<'a> Launch<'a> {
         match self.start(&mut receipt, &command, &mut host, &standing.gone) {
             Ok((running, terminal)) => {
                 let litter = !standing.gone.is_empty();
-                Ok(Attempt::Launched(Box::new(Launched { running, receipt, terminal, signals, litter })))
+                Ok(Attempt::Launched(Box::new(Launched {
+                    running,
+                    command,
+                    receipt,
+                    terminal,
+                    signals,
+                    litter,
+                })))
             }
             Err(Stopped::Lost(error)) => {
                 self.abandon(receipt)?;
@@ -181,10 +189,7 @@ impl<'a> Launch<'a> {
             terminal.give_to(identity::host_root(receipt.record()))?;
         }
         self.connect(receipt, &waiting, host, gone)?;
-        match waiting.open_gate()? {
-            Ok(running) => Ok((running, terminal)),
-            Err(not_started) => Err(Stopped::Failed(of_command(not_started, command))),
-        }
+        Ok((waiting.open_gate()?, terminal))
     }
 
     /// The names of links that the kernel is still removing are taken from them first.
@@ -207,19 +212,28 @@ impl<'a> Launch<'a> {
 
     /// Whatever fails from here on, the container is waited for and undone first.
     fn until_ended(&self, launched: Launched, audit: &mut Audit) -> Ended {
-        let Launched { running, receipt, mut terminal, signals, litter } = launched;
+        let Launched { running, command, receipt, mut terminal, signals, litter } = launched;
         let noted = audit.event("started", || json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
-        let status = supervise::until_end(&running, &signals, terminal.as_mut());
+        let end = supervise::until_end(&running, &signals, terminal.as_mut());
         drop(terminal);
         let (undone, gone) = match self.undo(receipt) {
             Ok(gone) => (Ok(()), gone),
             Err(failure) => (Err(failure), None),
         };
-        let outcome = status.map_err(Failure::from).and_then(|status| {
+        let outcome = end.map_err(Failure::from).and_then(|end| {
             undone.and(noted).and(tidied)?;
-            audit.event("ended", || json!({ "status": status }))?;
-            Ok(status)
+            match end {
+                End::Status(status) => {
+                    audit.event("ended", || json!({ "status": status }))?;
+                    Ok(status)
+                }
+                End::NotStarted(not_started) => {
+                    let failure = of_command(not_started, &command);
+                    audit.event("not-started", || json!({ "reason": failure.message }))?;
+                    Err(failure)
+                }
+            }
         });
         Ended { outcome, leftovers: Leftovers { mounts: running.into_mounts(), gone } }
     }

@@ -1,13 +1,17 @@
 //! The script's file: a WebAssembly component that nobody trusts.
 
 use std::{
-    fmt::Write,
+    fmt::Write as _,
     fs::{File, OpenOptions},
-    io::{Read, Seek},
+    io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
+use nix::{
+    fcntl::{FcntlArg, SealFlag, fcntl},
+    sys::memfd::{MFdFlags, memfd_create},
+};
 use nshost_plan::{Plan, codec, show};
 use sha2::{Digest, Sha256};
 
@@ -58,11 +62,23 @@ impl Module {
         show::quote(&self.path.to_string_lossy())
     }
 
-    /// The file, to be read from its beginning.
-    pub fn file(&self) -> Result<File, Failure> {
-        let mut file = self.file.try_clone().map_err(|error| Failure::file(&self.path, &error))?;
-        file.rewind().map_err(|error| Failure::file(&self.path, &error))?;
-        Ok(file)
+    /// The bytes that the digest is of, in a file that nobody can change. The script's own file may have
+    /// been written to since, by whoever it belongs to: what is compiled from that would stand in the cache,
+    /// and run under the grants, of a script that it is not.
+    pub fn sealed(&self) -> Result<File, Failure> {
+        let failed = |error: io::Error| Failure::file(&self.path, &error);
+        let (mut file, mut bytes) = (&self.file, Vec::new());
+        file.rewind().and_then(|()| file.take(MAX).read_to_end(&mut bytes)).map_err(failed)?;
+        if Sha256::digest(&bytes).as_slice() != self.digest {
+            return Err(Failure::ours(format!("{} was changed while it was read", self.name()))
+                .hint("nothing was run; try again when nobody writes to it"));
+        }
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let memory = memfd_create(c"nshost-script", flags).map_err(|errno| failed(errno.into()))?;
+        let mut copy = File::from(memory);
+        copy.write_all(&bytes).and_then(|()| copy.rewind()).map_err(failed)?;
+        fcntl(&copy, FcntlArg::F_ADD_SEALS(SealFlag::all())).map_err(|errno| failed(errno.into()))?;
+        Ok(copy)
     }
 }
 
@@ -77,4 +93,40 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with a name that no other test has.
+    fn written(name: &str, bytes: &[u8]) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("nshost-module-{}-{name}", std::process::id()));
+        std::fs::write(&path, bytes).expect("temporary file");
+        path
+    }
+
+    #[test]
+    fn what_is_compiled_is_what_was_hashed() {
+        let path = written("same", b"a script");
+        let module = Module::open(&path).expect("module");
+        let mut sealed = module.sealed().expect("copy");
+        std::fs::write(&path, b"other one").expect("write");
+        let mut bytes = Vec::new();
+        sealed.read_to_end(&mut bytes).expect("read");
+        assert_eq!(bytes, b"a script");
+        assert!(sealed.write_all(b"!").is_err(), "it can be written");
+        assert!(sealed.set_len(0).is_err(), "it can be cut");
+        std::fs::remove_file(path).expect("remove");
+    }
+
+    #[test]
+    fn a_script_that_changes_is_refused() {
+        let path = written("changed", b"a script");
+        let module = Module::open(&path).expect("module");
+        std::fs::write(&path, b"another script").expect("write");
+        let failure = module.sealed().expect_err("changed");
+        assert!(failure.message.contains("was changed while it was read"), "{failure}");
+        std::fs::remove_file(path).expect("remove");
+    }
 }

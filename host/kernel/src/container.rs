@@ -1,19 +1,15 @@
 //! A container from clone to exec.
 
-use std::{
-    fs::File,
-    io::{Read, Write},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::{
     errno::Errno,
     fcntl::OFlag,
     sys::{
-        socket::{AddressFamily, SockFlag, SockType, socketpair},
+        socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, pipe2},
+    unistd::{Pid, pipe2, write},
 };
 use nshost_init::Report;
 pub use nshost_init::Stage;
@@ -36,22 +32,29 @@ pub struct Settings<'a> {
 
 /// A process in new namespaces that waits at its gate. Dropped, it ends without having run anything.
 pub struct Waiting {
-    pid: Pid,
-    pidfd: OwnedFd,
-    network: Option<OwnedFd>,
-    mounts: Option<OwnedFd>,
     gate: Option<OwnedFd>,
-    report: OwnedFd,
+    network: Option<OwnedFd>,
+    process: Option<Running>,
 }
 
-/// A container whose command runs.
+/// A container past its gate.
 pub struct Running {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
+    report: OwnedFd,
     mounts: Option<OwnedFd>,
 }
 
-/// Why a command does not run although its container is ready.
+/// How a container ended.
+#[derive(Debug)]
+pub enum End {
+    /// With the command's exit status: its own, or 128 + N for signal N.
+    Status(u8),
+    /// Without having run the command.
+    NotStarted(NotStarted),
+}
+
+/// Why a command did not run although its container was ready.
 #[derive(Debug)]
 pub struct NotStarted {
     /// Where inside the container it failed.
@@ -78,17 +81,19 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     })?;
     drop(rendered);
     let Channels { gate_opener, report_reader, .. } = channels;
-    let (network, mounts) = (None, None);
-    let mut waiting = Waiting { pid, pidfd, network, mounts, gate: Some(gate_opener), report: report_reader };
+    let process = Running { pid, pidfd, report: report_reader, mounts: None };
+    let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt
         .started(process::identify(pid)?)
         .map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
     if namespaces.contains(Namespace::User) {
         identity::map(receipt.record(), pid)?;
     }
-    let own =
-        |kind| namespaces.contains(kind).then(|| process::namespace(&waiting.pidfd, pid, kind)).transpose();
-    (waiting.network, waiting.mounts) = (own(Namespace::Network)?, own(Namespace::Mount)?);
+    if let Some(process) = &mut waiting.process {
+        let own = |kind| namespaces.contains(kind).then(|| process::namespace(&process.pidfd, pid, kind));
+        let (network, mounts) = (own(Namespace::Network), own(Namespace::Mount));
+        (waiting.network, process.mounts) = (network.transpose()?, mounts.transpose()?);
+    }
     Ok(waiting)
 }
 
@@ -98,36 +103,27 @@ impl Waiting {
         self.network.as_ref().map(AsFd::as_fd)
     }
 
-    /// Lets the child go on, and returns when its command is executed, or says why it is not.
-    pub fn open_gate(mut self) -> Result<Result<Running, NotStarted>, Error> {
-        let gate = self.gate.take().ok_or_else(|| Error::new("open gate", "container", Errno::EBADF))?;
-        File::from(gate).write_all(&[1]).map_err(|e| Error::new("open gate", "container", e))?;
-        let mut bytes = Vec::new();
-        let report =
-            File::from(self.report.try_clone().map_err(|e| Error::new("read report", "container", e))?);
-        report
-            .take(Report::SIZE as u64)
-            .read_to_end(&mut bytes)
-            .map_err(|e| Error::new("read report", "container", e))?;
-        if bytes.is_empty() {
-            let pidfd = self.pidfd.try_clone().map_err(|e| Error::new("copy pidfd", "container", e))?;
-            let running = Running { pid: self.pid, pidfd, mounts: self.mounts.take() };
-            // The process is Running's from here on: no end, no wait.
-            self.pid = Pid::from_raw(0);
-            return Ok(Ok(running));
+    /// Lets the process go on to its command. Whether it comes to that is told at its end: waiting for the
+    /// one moment would wake this process in the middle of the command's start.
+    pub fn open_gate(mut self) -> Result<Running, Error> {
+        let failed = |errno| Error::new("open gate", "container", errno);
+        let (gate, process) = self.gate.take().zip(self.process.take()).ok_or_else(|| failed(Errno::EBADF))?;
+        match write(&gate, &[1]) {
+            Ok(_) => Ok(process),
+            Err(errno) => {
+                self.process = Some(process);
+                Err(failed(errno))
+            }
         }
-        let report = <[u8; Report::SIZE]>::try_from(bytes).ok().and_then(Report::from_bytes);
-        let report = report.ok_or_else(|| Error::new("read report", "container", Errno::EBADMSG))?;
-        Ok(Err(not_started(report)))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.gate = None;
-        if self.pid.as_raw() > 0 {
+        if let Some(process) = &self.process {
             // End-of-file at the gate, or a report already sent: it ends by itself, and soon.
-            while let Err(Errno::EINTR) = waitpid(self.pid, None) {}
+            while let Err(Errno::EINTR) = waitpid(process.pid, None) {}
         }
     }
 }
@@ -143,15 +139,26 @@ impl Running {
         self.mounts
     }
 
-    /// The ended command's exit status: its own, or 128 + N for signal N.
-    pub(crate) fn collect(&self) -> Result<u8, Error> {
-        loop {
+    /// Waits for the first process, and tells how it ended.
+    pub(crate) fn collect(&self) -> Result<End, Error> {
+        let status = loop {
             match waitpid(self.pid, None) {
-                Ok(WaitStatus::Exited(_, status)) => return Ok(status as u8),
-                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as u8),
+                Ok(WaitStatus::Exited(_, status)) => break status as u8,
+                Ok(WaitStatus::Signaled(_, signal, _)) => break 128 + signal as u8,
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::new("wait", format!("process {}", self.pid), errno)),
             }
+        };
+        let mut report = [0; Report::SIZE];
+        // Nothing there: exec has closed the socket. Nobody is waited for who might still have it.
+        match recv(self.report.as_raw_fd(), &mut report, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) | Err(Errno::EAGAIN) => Ok(End::Status(status)),
+            Ok(_) => {
+                let report = Report::from_bytes(report)
+                    .ok_or_else(|| Error::new("read report", "container", Errno::EBADMSG))?;
+                Ok(End::NotStarted(not_started(report)))
+            }
+            Err(errno) => Err(Error::new("read report", "container", errno)),
         }
     }
 }

@@ -9,7 +9,7 @@ use nix::{
     unistd::{read, write},
 };
 
-use crate::{Error, container::Running, memory, process, signals::Signals, terminal::Terminal};
+use crate::{Error, container::{End, Running}, memory, process, signals::Signals, terminal::Terminal};
 
 /// What came of one look at the terminal's side.
 #[derive(PartialEq)]
@@ -21,8 +21,12 @@ enum Flow {
 /// A command that runs for longer than this is waited for with as little memory as possible, in ms.
 const SHORT: u8 = 100;
 
-/// Returns the command's exit status: its own, or 128 + N for signal N.
-pub fn until_end(running: &Running, signals: &Signals, terminal: Option<&mut Terminal>) -> Result<u8, Error> {
+/// Waits for the container's end.
+pub fn until_end(
+    running: &Running,
+    signals: &Signals,
+    terminal: Option<&mut Terminal>,
+) -> Result<End, Error> {
     let mut killed_for = None;
     match terminal {
         None => while_running(running, signals, &mut killed_for)?,
@@ -32,11 +36,13 @@ pub fn until_end(running: &Running, signals: &Signals, terminal: Option<&mut Ter
             relay_while_running(running, signals, terminal, &mut killed_for)?;
         }
     }
-    let status = running.collect()?;
+    let end = running.collect()?;
     // A first process that we had to kill for a signal that it did not handle ended by that signal.
-    Ok(match killed_for {
-        Some(signal) if status == 128 + libc::SIGKILL as u8 => 128 + signal as u8,
-        _ => status,
+    Ok(match (end, killed_for) {
+        (End::Status(status), Some(signal)) if status == 128 + libc::SIGKILL as u8 => {
+            End::Status(128 + signal as u8)
+        }
+        (end, _) => end,
     })
 }
 

@@ -11,21 +11,12 @@ pub fn compile(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, String> {
     engine.precompile_component(module).map_err(|error| one_line(&error))
 }
 
-/// Any processor of this architecture, not this very one. For an artifact that needs more than the oldest
-/// has, the worker would have to ask the processor what it has (`cpuid`): in a virtual machine a twentieth
-/// of the whole evaluation, and scripts are too short to gain as much.
-#[cfg(target_arch = "x86_64")]
-const TARGET: &str = "x86_64-unknown-linux-musl";
-#[cfg(target_arch = "aarch64")]
-const TARGET: &str = "aarch64-unknown-linux-musl";
-
 /// An engine that compiles and does not run. To be made before the lock: wasmtime installs its signal
 /// handlers.
 pub fn compiler() -> wasmtime::Result<Engine> {
     let mut config = engine::config();
     // A NaN's bits would tell processors apart, and a plan depends on nothing of the kind.
     config.cranelift_nan_canonicalization(true);
-    config.target(TARGET)?;
     Engine::new(&config)
 }
 

@@ -27,8 +27,9 @@ impl Input {
 
     /// The file's bytes.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: a mapping of this length, readable, never unmapped or made writable. The file's owner,
-        // who is the launcher's user, replaces it by rename and does not write into it.
+        // SAFETY: a mapping of this length, readable, never unmapped or made writable. A module is a sealed
+        // copy; an artifact's owner, who is the launcher's user, replaces it by rename and does not write
+        // into it.
         unsafe { self.bytes.as_ref() }
     }
 

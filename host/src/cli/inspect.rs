@@ -35,7 +35,7 @@ impl Verb for Arguments {
 /// Prints the script's identity and what it may ask for. A process without rights looks at the bytes.
 fn inspect(arguments: &Arguments) -> Result<u8, Failure> {
     let module = Module::open(&arguments.script)?;
-    let inspection = worker::inspect(module.file()?)?.map_err(failure::of_script)?;
+    let inspection = worker::inspect(module.sealed()?)?.map_err(failure::of_script)?;
     let digest = hex(module.digest());
     let is_setup_script = inspection.exports.iter().any(|export| export == "setup");
     // What has no package is a type that the world itself uses.

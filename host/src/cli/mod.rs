@@ -67,6 +67,12 @@ fn command() -> Command {
 
 /// Parses the command line and does what it says.
 pub fn run() -> Ended {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|verb| verb == run::Arguments::NAME)
+        && let Some(arguments) = run::Arguments::plain(words)
+    {
+        return arguments.run();
+    }
     command().try_get_matches().and_then(|matches| start(&matches)).unwrap_or_else(|error| explain(&error))
 }
 

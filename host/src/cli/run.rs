@@ -1,6 +1,6 @@
 //! `nshost run`
 
-use std::path::PathBuf;
+use std::{ffi::OsString, mem, path::PathBuf};
 
 use nshost_ledger::ContainerName;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Arguments of `nshost run`.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug, Default, PartialEq)]
 pub struct Arguments {
     /// Record every check and outcome in FILE, one JSON line each
     #[arg(long, value_name = "FILE")]
@@ -26,6 +26,60 @@ pub struct Arguments {
     script: Script,
 }
 
+impl Arguments {
+    /// The usual form of `nshost run`, which is what an operator waits for: options, the script, its
+    /// arguments, `--` and the command. All else, and all that is wrong, is clap's to read and to explain:
+    /// building its description of the command line takes as long as all facts about the host.
+    pub(super) fn plain(words: impl IntoIterator<Item = OsString>) -> Option<Arguments> {
+        let mut words = words.into_iter();
+        let mut found = Arguments::default();
+        loop {
+            let word = words.next()?;
+            match word.to_str()? {
+                "--allow-all" => once(&mut found.script.allow_all)?,
+                "--fresh" => once(&mut found.script.fresh)?,
+                "--init" => once(&mut found.init)?,
+                "--grants" => first(&mut found.script.grants, value(&mut words)?.into())?,
+                "--audit" => first(&mut found.audit, value(&mut words)?.into())?,
+                "--name" => first(&mut found.name, value(&mut words)?.to_str()?.parse().ok()?)?,
+                script => {
+                    found.script.script = ordinary(script)?.into();
+                    break;
+                }
+            }
+        }
+        let mut rest = words.map(|word| word.into_string().ok());
+        while let Some(word) = rest.next() {
+            let word = word?;
+            if word == "--" {
+                found.script.command = rest.collect::<Option<_>>()?;
+                break;
+            }
+            found.script.arguments.push(ordinary(&word)?.to_string());
+        }
+        let contradictory = found.script.allow_all && found.script.grants.is_some();
+        let twice = found.script.command.iter().any(|word| word == "--");
+        (!contradictory && !twice).then_some(found)
+    }
+}
+
+fn once(flag: &mut bool) -> Option<()> {
+    (!mem::replace(flag, true)).then_some(())
+}
+
+fn first<T>(place: &mut Option<T>, value: T) -> Option<()> {
+    place.replace(value).is_none().then_some(())
+}
+
+fn value(words: &mut impl Iterator<Item = OsString>) -> Option<OsString> {
+    words.next().filter(|word| word.to_str().and_then(ordinary).is_some())
+}
+
+/// A word that can be nothing but itself.
+fn ordinary(word: &str) -> Option<&str> {
+    (!word.is_empty() && !word.starts_with('-')).then_some(word)
+}
+
 impl Verb for Arguments {
     const NAME: &'static str = "run";
     const ABOUT: &'static str = "Launch a container as a setup script decides, and run a command in it";
@@ -35,6 +89,84 @@ impl Verb for Arguments {
         match script.check() {
             Ok(request) => launch::launch(&Request { name, audit, reaper: init, ..request }),
             Err(failure) => Err(failure).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    fn by_clap(words: &[&str]) -> Option<Arguments> {
+        let words = [&["nshost", "run"], words].concat();
+        let matches = crate::cli::command().try_get_matches_from(words).ok()?;
+        Arguments::from_arg_matches(matches.subcommand_matches("run")?).ok()
+    }
+
+    fn plain(words: &[&str]) -> Option<Arguments> {
+        Arguments::plain(words.iter().map(OsString::from))
+    }
+
+    /// Every line of up to five of these words: what is read without clap, clap reads the same.
+    #[test]
+    fn the_plain_form_means_what_clap_says() {
+        const WORDS: [&str; 12] = [
+            "--allow-all",
+            "--fresh",
+            "--init",
+            "--grants",
+            "--audit",
+            "--name",
+            "--",
+            "-x",
+            "",
+            "a",
+            "b c",
+            "--grants=g",
+        ];
+        let (mut read, mut line) = (0, Vec::new());
+        for number in 0..WORDS.len().pow(5) {
+            line.clear();
+            let mut rest = number;
+            while rest > 0 {
+                line.push(WORDS[rest % WORDS.len()]);
+                rest /= WORDS.len();
+            }
+            if let Some(found) = plain(&line) {
+                assert_eq!(Some(found), by_clap(&line), "{line:?}");
+                read += 1;
+            }
+        }
+        assert!(read > 1000, "only {read} lines were read");
+    }
+
+    #[test]
+    fn the_usual_lines_are_plain() {
+        for line in [
+            &["--grants", "g.toml", "tutorial.wasm"][..],
+            &["--allow-all", "--fresh", "tutorial.wasm", "8080", "dns=::1", "--", "sh", "-c", "true"],
+            &["--name", "web", "--init", "--audit", "a.json", "--grants", "g", "nat.wasm", "--"],
+        ] {
+            assert!(plain(line).is_some(), "{line:?}");
+            assert_eq!(plain(line), by_clap(line));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_left_to_clap() {
+        for line in [
+            &[][..],
+            &["--grants"],
+            &["--grants", "g", "--allow-all", "s"],
+            &["--name", "a/b", "s"],
+            &["--init", "--init", "s"],
+            &["s", "--fresh"],
+            &["--help"],
+            &["--", "s"],
+        ] {
+            assert_eq!(plain(line), None, "{line:?}");
         }
     }
 }

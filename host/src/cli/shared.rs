@@ -16,30 +16,30 @@ use crate::{evaluate::Manner, failure::Failure, module::Module, request::Request
 const MAX_GRANTS: u64 = 1 << 20;
 
 /// A script and what it is asked to decide.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug, Default, PartialEq)]
 pub struct Script {
     /// Grant what FILE says; without this, only what stays inside the new container
     #[arg(long, value_name = "FILE", conflicts_with = "allow_all")]
-    grants: Option<PathBuf>,
+    pub(super) grants: Option<PathBuf>,
     /// Grant everything: for developing a script of one's own
     #[arg(long)]
-    allow_all: bool,
+    pub(super) allow_all: bool,
     /// Ask the script anew, whatever it answered before
     #[arg(long)]
-    fresh: bool,
+    pub(super) fresh: bool,
     /// Evaluate the script even if its process cannot be locked down: an escape from the sandbox is
     /// then an escape to this user's rights
     #[arg(long, hide_short_help = true)]
     i_accept_an_unlocked_script: bool,
     /// The setup script, a WebAssembly component
     #[arg(value_name = "SCRIPT")]
-    script: PathBuf,
+    pub(super) script: PathBuf,
     /// The script's own arguments
     #[arg(value_name = "ARG")]
-    arguments: Vec<String>,
+    pub(super) arguments: Vec<String>,
     /// The command to run in the container, after --
     #[arg(value_name = "COMMAND", last = true)]
-    command: Vec<String>,
+    pub(super) command: Vec<String>,
 }
 
 impl Script {
