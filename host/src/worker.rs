@@ -2,10 +2,10 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
-    os::unix::net::UnixStream,
+    io::{self, BufReader, Read},
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
 
@@ -34,7 +34,7 @@ pub fn evaluate(
     let mode = if accept_unlocked { "evaluate-unlocked" } else { "evaluate" };
     // For its own resource limits, which it lowers before it reads anything.
     let memory = question.limits.memory_bytes.to_string();
-    let mut helper = Helper::start("nshost-worker", &[mode, &memory], artifact.into(), Stdio::null())?;
+    let mut helper = Helper::start("nshost-worker", &[mode, &memory], artifact, None)?;
     helper.send(&codec::encode(question))?;
     match helper.receive(budget + GRACE)? {
         Received::Frame(bytes) => {
@@ -61,7 +61,7 @@ pub fn compile(
     let mode = if accept_unlocked { "compile-unlocked" } else { "compile" };
     let copy =
         artifact.try_clone().map_err(|error| Failure::ours(format!("cannot copy a descriptor: {error}")))?;
-    let helper = Helper::start("nshost-compiler", &[mode], module.into(), copy.into())?;
+    let helper = Helper::start("nshost-compiler", &[mode], module, Some(copy))?;
     match helper.answer::<CompileAnswer>()?.outcome {
         Ok(_) => Ok(Ok(artifact)),
         Err(failure) => Ok(Err(failure)),
@@ -70,7 +70,7 @@ pub fn compile(
 
 /// Has the compiler tell what a module is and asks for.
 pub fn inspect(module: File) -> Result<Result<Inspection, Answered>, Failure> {
-    Helper::start("nshost-compiler", &["inspect"], module.into(), Stdio::null())?.answer()
+    Helper::start("nshost-compiler", &["inspect"], module, None)?.answer()
 }
 
 struct Helper {
@@ -87,16 +87,26 @@ enum Received {
 
 impl Helper {
     /// Starts a helper with nothing but a socket and the two files: no environment, no other descriptor
-    /// (all of ours are close-on-exec).
+    /// (all of ours are close-on-exec). One that writes no file gets the socket in its place.
     #[expect(clippy::disallowed_methods, reason = "the one place where the launcher starts a program")]
-    fn start(name: &'static str, words: &[&str], input: Stdio, output: Stdio) -> Result<Helper, Failure> {
+    fn start(
+        name: &'static str,
+        words: &[&str],
+        input: File,
+        output: Option<File>,
+    ) -> Result<Helper, Failure> {
         let path = paths::helper(name).ok_or_else(|| missing(name))?;
-        let (ours, theirs) = UnixStream::pair().map_err(|error| failed(name, "make a socket for", &error))?;
+        let socket = |error: io::Error| failed(name, "make a socket for", &error);
+        let (ours, theirs) = UnixStream::pair().map_err(socket)?;
+        let output = match output {
+            Some(file) => OwnedFd::from(file),
+            None => theirs.try_clone().map_err(socket)?.into(),
+        };
         let child = Command::new(&path)
             .args(words)
             .env_clear()
             .current_dir("/")
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .stdin(OwnedFd::from(theirs))
             .stdout(input)
             .stderr(output)
             .spawn()
@@ -114,8 +124,8 @@ impl Helper {
 
     /// One frame, within `time` from now, however slowly it trickles in.
     fn receive(&mut self, time: Duration) -> Result<Received, Failure> {
-        let mut reader = Deadline { socket: &self.socket, end: Instant::now() + time };
-        match codec::read_frame(&mut reader) {
+        let reader = Deadline { socket: &self.socket, end: Instant::now() + time };
+        match codec::read_frame(BufReader::new(reader)) {
             Ok(bytes) => Ok(Received::Frame(bytes)),
             Err(error) => match error.kind() {
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Ok(Received::Nothing),

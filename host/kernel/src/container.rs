@@ -82,9 +82,10 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     drop(rendered);
     let Channels { gate_opener, report_reader, .. } = channels;
     let process = Running { pid, pidfd, report: report_reader, mounts: None };
+    let id = process::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt
-        .started(process::identify(pid)?)
+        .started(id?)
         .map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
     if namespaces.contains(Namespace::User) {
         identity::map(receipt.record(), pid)?;

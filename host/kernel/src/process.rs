@@ -9,21 +9,37 @@ use std::{
     ptr,
 };
 
-use nix::unistd::Pid;
+use nix::{
+    sys::{stat::fstat, statfs::fstatfs},
+    unistd::Pid,
+};
 use nshost_ledger::ProcessId;
 use nshost_plan::Namespace;
 
 use crate::Error;
 
-/// A living process's pid and start time.
-pub fn identify(pid: Pid) -> Result<ProcessId, Error> {
+/// `PID_FS_MAGIC` (`linux/magic.h`).
+const PIDFS: u64 = 0x5049_4446;
+
+/// A living process, by its pid and what no later one of that pid has: the inode of its pidfd (pidfs, Linux
+/// 6.9), or its start time (field 22 of `/proc/PID/stat`), which takes ten times as long to ask.
+pub(crate) fn identify(pidfd: &OwnedFd, pid: Pid) -> Result<ProcessId, Error> {
+    let failed = |errno| Error::new("identify", format!("process {pid}"), errno);
+    let kind = fstatfs(pidfd).map_err(failed)?.filesystem_type().0;
+    let birth = match kind as u64 {
+        PIDFS => fstat(pidfd).map_err(failed)?.st_ino,
+        _ => start_time(pid)?,
+    };
+    Ok(ProcessId { pid: pid.as_raw(), birth })
+}
+
+fn start_time(pid: Pid) -> Result<u64, Error> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).map_err(|e| Error::new("read", &path, e))?;
     // The command's name stands in parentheses and may hold anything; field 3 follows the last one.
     let start =
         stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse().ok());
-    let start = start.ok_or_else(|| Error::new("read", path, io::Error::from(io::ErrorKind::InvalidData)))?;
-    Ok(ProcessId { pid: pid.as_raw(), start })
+    start.ok_or_else(|| Error::new("read", path, io::Error::from(io::ErrorKind::InvalidData)))
 }
 
 /// Kills exactly this process, if it is still there; its PID namespace dies with it.
@@ -37,8 +53,8 @@ pub fn kill(process: ProcessId) -> Result<(), Error> {
     }
     // SAFETY: a new fd that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
-    // The pidfd holds on to whoever has the pid now; the start time tells whether that is the one.
-    match identify(Pid::from_raw(process.pid)) {
+    // The pidfd holds on to whoever has the pid now; its birth tells whether that is the one.
+    match identify(&pidfd, Pid::from_raw(process.pid)) {
         Ok(found) if found == process => signal(&pidfd, libc::SIGKILL),
         _ => Ok(()),
     }

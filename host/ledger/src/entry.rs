@@ -207,7 +207,7 @@ mod tests {
     fn a_write_cut_short_does_not_count() {
         let (name, record, mut bytes) = example();
         let after_record = bytes.len();
-        bytes.extend(note(&Note::Started(ProcessId { pid: 5, start: 6 })).unwrap());
+        bytes.extend(note(&Note::Started(ProcessId { pid: 5, birth: 6 })).unwrap());
         let after_start = bytes.len();
         bytes.extend(note(&Note::Gone).unwrap());
         for length in 0..=bytes.len() {

@@ -50,8 +50,9 @@ pub struct NetworkNamespaceId {
 pub struct ProcessId {
     /// As the broker sees it.
     pub pid: i32,
-    /// Field 22 of `/proc/PID/stat`, in clock ticks after boot.
-    pub start: u64,
+    /// What no later process of this pid has in the same boot. Whoever starts and kills processes knows how
+    /// to ask the kernel for it.
+    pub birth: u64,
 }
 
 /// A need for forwarding on an interface that is not ours.

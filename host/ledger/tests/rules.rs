@@ -198,7 +198,7 @@ fn notes_are_kept() {
     let hold = |was_on| ForwardingHold { link: "eth0".to_string().try_into().unwrap(), v6: false, was_on };
     let lock = ledger.lock().unwrap();
     receipt.holds(&lock, vec![hold(false), hold(true)]).unwrap();
-    receipt.started(ProcessId { pid: 7, start: 9 }).unwrap();
+    receipt.started(ProcessId { pid: 7, birth: 9 }).unwrap();
     receipt.holds(&lock, vec![hold(true)]).unwrap();
     let record = receipt.record().clone();
     assert_eq!((record.forwarding.clone(), record.process.unwrap().pid), (vec![hold(true)], 7));

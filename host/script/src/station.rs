@@ -2,7 +2,7 @@
 //!
 //! The launcher starts them with an empty environment and three files: 0 is a socket to the launcher, 1
 //! the input (for the worker the compiled artifact, for the compiler the module), 2 the output (for the
-//! compiler the file that the artifact goes into; the worker has none and closes it). That is what
+//! compiler the file that the artifact goes into; the worker has none, and closes what is there). That is what
 //! `std::process::Command` can hand over without `unsafe`, and it is enough: each file is used for one
 //! thing, in one direction. The input is mapped and closed before the lock. A helper answers once and ends.
 #![allow(unsafe_code)]

@@ -94,7 +94,7 @@ fn run(mut receipt: Receipt, lock: HostLock, end: &str) {
         let link = "eth0".to_string().try_into().unwrap();
         receipt.holds(&lock, vec![ForwardingHold { link, v6: false, was_on: true }]).unwrap();
         mark("held");
-        receipt.started(ProcessId { pid: 1, start: 2 }).unwrap();
+        receipt.started(ProcessId { pid: 1, birth: 2 }).unwrap();
         mark("started");
     }
     drop(lock);
