@@ -84,9 +84,7 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     let process = Running { pid, pidfd, report: report_reader, mounts: None };
     let id = process::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
-    receipt
-        .started(id?)
-        .map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
+    receipt.started(id?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
     if namespaces.contains(Namespace::User) {
         identity::map(receipt.record(), pid)?;
     }
@@ -108,7 +106,8 @@ impl Waiting {
     /// one moment would wake this process in the middle of the command's start.
     pub fn open_gate(mut self) -> Result<Running, Error> {
         let failed = |errno| Error::new("open gate", "container", errno);
-        let (gate, process) = self.gate.take().zip(self.process.take()).ok_or_else(|| failed(Errno::EBADF))?;
+        let (gate, process) =
+            self.gate.take().zip(self.process.take()).ok_or_else(|| failed(Errno::EBADF))?;
         match write(&gate, &[1]) {
             Ok(_) => Ok(process),
             Err(errno) => {

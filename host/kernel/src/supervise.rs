@@ -9,7 +9,13 @@ use nix::{
     unistd::{read, write},
 };
 
-use crate::{Error, container::{End, Running}, memory, process, signals::Signals, terminal::Terminal};
+use crate::{
+    Error,
+    container::{End, Running},
+    memory, process,
+    signals::Signals,
+    terminal::Terminal,
+};
 
 /// What came of one look at the terminal's side.
 #[derive(PartialEq)]

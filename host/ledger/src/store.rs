@@ -2,19 +2,19 @@
 //! descriptor, whatever happens to its path.
 
 use std::{
-    cell::RefCell,
+    mem::MaybeUninit,
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
 };
 
 use nix::{
-    dir::{Dir, Type},
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, openat},
     sys::stat::{Mode, SFlag, fstat, mkdirat},
     unistd::{UnlinkatFlags, geteuid, unlinkat},
 };
 use nshost_plan::show;
+use rustix::fs::{FileType, RawDir, SeekFrom, seek};
 
 use crate::{Error, Problem};
 
@@ -62,7 +62,7 @@ pub(crate) struct Listing {
 pub(crate) struct Store {
     path: PathBuf,
     root: OwnedFd,
-    entries: RefCell<Dir>,
+    entries: OwnedFd,
     /// Device and inode of the state directory.
     pub key: (u64, u64),
 }
@@ -74,25 +74,30 @@ impl Store {
         let (root, key) = open_directory(AT_FDCWD, &path, &path)?;
         let below = path.join("containers");
         let (entries, _) = open_directory(&root, Path::new("containers"), &below)?;
-        let entries = Dir::from_fd(entries).map_err(|errno| Error::io("read", below, errno))?;
-        Ok(Store { path, root, entries: RefCell::new(entries), key })
+        Ok(Store { path, root, entries, key })
     }
 
     /// Where [`Store::remove`] looks for an entry.
     pub fn entries_descriptor(&self) -> RawFd {
-        self.entries.borrow().as_raw_fd()
+        self.entries.as_raw_fd()
     }
 
     /// The entries at this moment. One that is made or removed meanwhile may be seen or not; no name
     /// is ever changed, so an entry that stays is always seen.
     pub fn list(&self) -> Result<Listing, Error> {
-        let mut listing = Listing::default();
-        for item in self.entries.borrow_mut().iter() {
-            let item = item.map_err(|errno| Error::io("read", self.path.join("containers"), errno))?;
+        let failed = |errno: rustix::io::Errno| {
+            Error::io("read", self.path.join("containers"), Errno::from_raw(errno.raw_os_error()))
+        };
+        seek(&self.entries, SeekFrom::Start(0)).map_err(failed)?;
+        // Into a buffer of our own: libc's takes memory from libc's allocator, which nothing else here wakes.
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let (mut items, mut listing) = (RawDir::new(&self.entries, &mut buffer), Listing::default());
+        while let Some(item) = items.next() {
+            let item = item.map_err(failed)?;
             let file = item.file_name().to_string_lossy();
             match (EntryName::parse(&file), item.file_type()) {
-                (Some(name), Some(Type::File) | None) => listing.entries.push(name),
-                (Some(_), Some(_)) => listing.foreign.push((show::quote(&file), "not a regular file".into())),
+                (Some(name), FileType::RegularFile | FileType::Unknown) => listing.entries.push(name),
+                (Some(_), _) => listing.foreign.push((show::quote(&file), "not a regular file".into())),
                 (None, _) if file == "." || file == ".." => (),
                 (None, _) => listing.foreign.push((show::quote(&file), "not a name of an entry".into())),
             }
@@ -105,7 +110,7 @@ impl Store {
     /// A new, empty entry.
     pub fn create(&self, name: &EntryName) -> Result<OwnedFd, Error> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        openat(self.entries.borrow().as_fd(), name.file().as_str(), flags, Mode::from_bits_truncate(0o600))
+        openat(&self.entries, name.file().as_str(), flags, Mode::from_bits_truncate(0o600))
             .map_err(|errno| Error::io("create", self.entry_path(name), errno))
     }
 
@@ -113,12 +118,12 @@ impl Store {
     pub fn read(&self, name: &EntryName) -> Result<OwnedFd, Errno> {
         let flags =
             OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        openat(self.entries.borrow().as_fd(), name.file().as_str(), flags, Mode::empty())
+        openat(&self.entries, name.file().as_str(), flags, Mode::empty())
     }
 
     /// Removes an entry; one that is gone already is as good.
     pub fn remove(&self, name: &EntryName) -> Result<(), Error> {
-        match unlinkat(self.entries.borrow().as_fd(), name.file().as_str(), UnlinkatFlags::NoRemoveDir) {
+        match unlinkat(&self.entries, name.file().as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(Error::io("remove", self.entry_path(name), errno)),
         }
