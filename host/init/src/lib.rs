@@ -24,7 +24,7 @@ pub use report::{Report, Stage};
 pub struct Orders<'a> {
     /// Where the child waits: one byte opens it, end-of-file means that the broker is gone.
     pub gate: c_int,
-    /// A close-on-exec socket: one [`Report`] on failure; nothing when exec has succeeded.
+    /// A close-on-exec pipe: one [`Report`] on failure; nothing when exec has succeeded.
     pub report: c_int,
     /// Whether there is a user namespace in which to become root.
     pub user_namespace: bool,

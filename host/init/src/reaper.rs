@@ -40,8 +40,8 @@ fn command_side(orders: &Orders<'_>) {
 
 fn reap_until_end_of(command: c_int) -> ! {
     // SAFETY: numbers only. Not dumpable: nobody inside reads this process or writes its program
-    // through /proc/1 (the CVE-2019-5736 class). The report socket must close here as well, or the
-    // broker would not see that exec succeeded.
+    // through /proc/1 (the CVE-2019-5736 class). The report pipe is closed as well: from
+    // here on there is nothing to report.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0 as c_ulong);
         libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0);

@@ -60,7 +60,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The bytes on the socket.
+    /// The bytes in the pipe: few enough to be written at once.
     pub const SIZE: usize = 8;
 
     /// Stage and errno, native-endian: both ends are the same program.
@@ -82,17 +82,17 @@ impl Report {
 }
 
 /// Reports the calling thread's `errno` at `stage`, and ends the child.
-pub(crate) fn fail(socket: c_int, stage: Stage) -> ! {
-    fail_with(socket, stage, errno())
+pub(crate) fn fail(pipe: c_int, stage: Stage) -> ! {
+    fail_with(pipe, stage, errno())
 }
 
 /// Reports and ends the child: 127 where the command was not found, else 126.
-pub(crate) fn fail_with(socket: c_int, stage: Stage, errno: c_int) -> ! {
+pub(crate) fn fail_with(pipe: c_int, stage: Stage, errno: c_int) -> ! {
     let bytes = Report { stage, errno }.to_bytes();
     let status = if stage == Stage::Exec && errno == libc::ENOENT { 127 } else { 126 };
     // SAFETY: `bytes` is SIZE bytes that live through the call; `_exit` takes any status.
     unsafe {
-        libc::send(socket, bytes.as_ptr().cast(), Report::SIZE, libc::MSG_NOSIGNAL);
+        libc::write(pipe, bytes.as_ptr().cast(), Report::SIZE);
         libc::_exit(status)
     }
 }
@@ -104,8 +104,8 @@ pub(crate) fn errno() -> c_int {
 }
 
 /// Ends the child with a report unless `result` is 0 or more.
-pub(crate) fn check(result: c_int, socket: c_int, stage: Stage) {
+pub(crate) fn check(result: c_int, pipe: c_int, stage: Stage) {
     if result < 0 {
-        fail(socket, stage);
+        fail(pipe, stage);
     }
 }

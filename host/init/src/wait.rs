@@ -46,16 +46,16 @@ fn close_range(first: c_int, last: c_int) {
 
 /// Has the kernel kill this process when the broker dies. After the change of ids, since that
 /// clears the setting (`prctl(2)`, PR_SET_PDEATHSIG); and if the broker died before, its end of the
-/// report socket is closed by now.
+/// report pipe is closed by now.
 pub(crate) fn die_with_parent(orders: &Orders<'_>) {
     // SAFETY: the option takes a signal number.
     let set = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong) };
     report::check(set, orders.report, Stage::ParentDeath);
-    let mut socket = libc::pollfd { fd: orders.report, events: 0, revents: 0 };
-    // SAFETY: one pollfd, no waiting.
+    let mut pipe = libc::pollfd { fd: orders.report, events: 0, revents: 0 };
+    // SAFETY: one pollfd, no waiting. A pipe without a reader is an error to its writer.
     unsafe {
-        libc::poll(&raw mut socket, 1, 0);
-        if socket.revents & libc::POLLHUP != 0 {
+        libc::poll(&raw mut pipe, 1, 0);
+        if pipe.revents & libc::POLLERR != 0 {
             libc::_exit(125);
         }
     }

@@ -1,15 +1,14 @@
 //! A container from clone to exec.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::{
     errno::Errno,
     fcntl::OFlag,
     sys::{
-        socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, pipe2, write},
+    unistd::{Pid, pipe2, read, write},
 };
 use nshost_init::Report;
 pub use nshost_init::Stage;
@@ -150,8 +149,8 @@ impl Running {
             }
         };
         let mut report = [0; Report::SIZE];
-        // Nothing there: exec has closed the socket. Nobody is waited for who might still have it.
-        match recv(self.report.as_raw_fd(), &mut report, MsgFlags::MSG_DONTWAIT) {
+        // Nothing there: exec has closed the pipe. Nobody is waited for who might still have it.
+        match read(&self.report, &mut report) {
             Ok(0) | Err(Errno::EAGAIN) => Ok(End::Status(status)),
             Ok(_) => {
                 let report = Report::from_bytes(report)
@@ -167,9 +166,9 @@ impl Channels {
     fn new() -> Result<Self, Error> {
         let failed = |errno| Error::new("make channel", "container", errno);
         let (gate_waiter, gate_opener) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        // Not waited for: see [`Running::collect`].
         let (report_reader, report_writer) =
-            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
-                .map_err(failed)?;
+            pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(failed)?;
         Ok(Channels { gate_waiter, gate_opener, report_reader, report_writer })
     }
 }
