@@ -5,9 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
-    sys::{
-        wait::{WaitStatus, waitpid},
-    },
+    sys::wait::{WaitStatus, waitpid},
     unistd::{Pid, pipe2, read, write},
 };
 use nshost_init::Report;
@@ -167,8 +165,7 @@ impl Channels {
         let failed = |errno| Error::new("make channel", "container", errno);
         let (gate_waiter, gate_opener) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
         // Not waited for: see [`Running::collect`].
-        let (report_reader, report_writer) =
-            pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(failed)?;
+        let (report_reader, report_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(failed)?;
         Ok(Channels { gate_waiter, gate_opener, report_reader, report_writer })
     }
 }

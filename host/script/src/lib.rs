@@ -27,6 +27,7 @@ mod log;
 mod nat;
 mod process;
 mod route;
+pub mod signal_stack;
 mod state;
 pub mod station;
 mod wasi;

@@ -14,6 +14,7 @@ use nshost_script::{
     clock, engine,
     evaluate::{self, evaluate},
     lock::{Ceilings, Profile, Unlocked, filter, lock},
+    signal_stack,
     station::{self, Leave, Station, leave},
 };
 use wasmtime::Engine;
@@ -68,6 +69,8 @@ impl Order {
 
 /// From here on the process has no rights. Nothing that anybody else wrote has been read so far.
 fn put_on_lock(engine: &Engine, order: &Order, artifact: &std::io::Result<Artifact>) -> Vec<Unlocked> {
+    // If it cannot be, wasmtime makes one.
+    let _ = signal_stack::set();
     let mut missing = Vec::new();
     if let Err(error) = clock::start(engine) {
         missing.push(Unlocked { what: "timer", errno: error.raw_os_error().unwrap_or(libc::EINVAL) });

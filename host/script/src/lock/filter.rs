@@ -64,7 +64,7 @@ pub const WORKER: &[Row] = &[
         "sigaltstack",
         libc::SYS_sigaltstack,
         Rule::Always,
-        "wasmtime sets aside a stack for the trap handler",
+        "wasmtime asks whether there is a stack for the trap handler",
     ),
     row(
         "brk",

@@ -42,14 +42,19 @@ pub(super) fn lower(ceilings: &Ceilings) -> io::Result<()> {
 }
 
 fn lower_one(which: libc::c_uint, ceiling: u64) -> io::Result<()> {
+    // Nothing is lower than nothing.
+    let limit = if ceiling == 0 { 0 } else { ceiling.min(hard_limit(which)?) };
+    let lowered = libc::rlimit64 { rlim_cur: limit, rlim_max: limit };
+    let no_old = std::ptr::null_mut::<libc::rlimit64>();
+    // SAFETY: pid 0 is this process; the kernel only reads `lowered`; no old limit is asked for.
+    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, which, &raw const lowered, no_old) })?;
+    Ok(())
+}
+
+fn hard_limit(which: libc::c_uint) -> io::Result<u64> {
     let mut now = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     let none = std::ptr::null::<libc::rlimit64>();
     // SAFETY: pid 0 is this process; no new limit; `now` is live and of the kernel's layout.
     check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, which, none, &raw mut now) })?;
-    let limit = ceiling.min(now.rlim_max);
-    let lowered = libc::rlimit64 { rlim_cur: limit, rlim_max: limit };
-    let no_old = std::ptr::null_mut::<libc::rlimit64>();
-    // SAFETY: as above; the kernel only reads `lowered`.
-    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, which, &raw const lowered, no_old) })?;
-    Ok(())
+    Ok(now.rlim_max)
 }
