@@ -155,11 +155,8 @@ fn refuse(
         }
     }
     audit.event("refused", || json!({ "plan": plan_digest(&plan) }))?;
-    let status = if only_grants || refusals.iter().any(|r| r.kind == RefusalKind::Denied) {
-        Status::Denied
-    } else {
-        Status::Nshost
-    };
+    let denied = refusals.iter().any(|refusal| refusal.kind.is_denial());
+    let status = if denied { Status::Denied } else { Status::Nshost };
     Err(Failure::new(status, message).hint(hint))
 }
 

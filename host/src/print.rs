@@ -66,17 +66,20 @@ pub fn refusals(
     lacking: &Grants,
     script: &str,
 ) -> (String, String) {
-    let denied = refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied).count();
+    let denied = refusals.iter().any(|refusal| refusal.kind.is_denial());
     let asked = grants.file().map_or("no grants file was given".to_string(), |file| format!("asked: {file}"));
-    let verb = if denied > 0 { "denied" } else { "not possible" };
+    let verb = if denied { "denied" } else { "not possible" };
     let mut message = format!("{verb}: {} of {script} ({asked}; nothing was touched)", counted(refusals));
     for refusal in refusals {
         message.push_str(&format!("\n  {}\n      {}", what(plan, refusal), why(refusal)));
     }
     let tables = lacking.tables();
+    let all = if refusals.iter().any(|r| r.kind == RefusalKind::Forbidden) { "the rest" } else { "it" };
     let hint = match (tables.trim(), grants.file()) {
         ("", _) => String::new(),
-        (tables, Some(file)) => format!("these lines at the end of {file} would allow it:\n\n{tables}\n"),
+        (tables, Some(file)) => {
+            format!("these lines at the end of {file} would allow {all}:\n\n{tables}\n")
+        }
         (tables, None) => {
             format!(
                 "a grants file with these lines (--grants FILE) would allow it:\n\nschema = 1\n\n{tables}\n"
@@ -103,6 +106,7 @@ fn why(refusal: &Refusal) -> String {
             let other = if refusal.step.is_none() { "; or the script asks for one of its own" } else { "" };
             format!("needs a grant: {} {}{other}", refusal.capability, refusal.subject)
         }
+        RefusalKind::Forbidden => refusal.hint.trim_start_matches("# ").to_string(),
         RefusalKind::Conflict => format!("taken: {}", refusal.hint),
         RefusalKind::Unsupported => format!("not possible here: {}", refusal.hint),
     }

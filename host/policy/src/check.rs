@@ -76,7 +76,7 @@ pub struct Refusal {
     /// Which one, in words.
     pub subject: String,
     /// Denied: the lines that would allow it at the end of a grants file, or a comment where no line
-    /// can. Otherwise: what to do instead.
+    /// can. Forbidden: such a comment. Otherwise: what to do instead.
     pub hint: String,
 }
 
@@ -85,6 +85,8 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// It was not granted.
     Denied,
+    /// A denial in the grants touches it, which beats every grant.
+    Forbidden,
     /// The host or another container has it, or it does not fit the host as it is now.
     Conflict,
     /// This host, kernel or user cannot do it.
@@ -92,10 +94,16 @@ pub enum RefusalKind {
 }
 
 impl RefusalKind {
+    /// Whether it is the operator's word, and not the host, that stands against the step.
+    pub fn is_denial(self) -> bool {
+        matches!(self, RefusalKind::Denied | RefusalKind::Forbidden)
+    }
+
     /// The name in messages and audit lines.
     pub fn name(self) -> &'static str {
         match self {
             RefusalKind::Denied => "denied",
+            RefusalKind::Forbidden => "forbidden",
             RefusalKind::Conflict => "conflict",
             RefusalKind::Unsupported => "unsupported",
         }
@@ -161,7 +169,7 @@ impl Subject {
             Decision::Lacking(why, table) => self.refused(why, RefusalKind::Denied, table),
             Decision::Forbidden(rule) => {
                 let hint = format!("# {rule} denies it, and a denial beats every grant: take that table out");
-                self.refused(format!("denied by {rule}"), RefusalKind::Denied, hint)
+                self.refused(format!("denied by {rule}"), RefusalKind::Forbidden, hint)
             }
         }
     }

@@ -25,7 +25,7 @@ fn answers(checked: &Checked) -> Vec<(Matter, Says)> {
     let said = |matter: Matter| {
         let refusal = refusals.iter().find(|refusal| matter_of(refusal) == matter);
         refusal.map_or(Says::Allowed, |refusal| match refusal.kind {
-            RefusalKind::Denied if refusal.hint.starts_with("# ") => Says::Forbidden,
+            RefusalKind::Forbidden => Says::Forbidden,
             RefusalKind::Denied => Says::Lacking,
             RefusalKind::Conflict => Says::Conflict,
             RefusalKind::Unsupported => Says::Unsupported,
@@ -43,7 +43,7 @@ fn denied(plan: &Plan, grants: &Grants, facts: &Facts) -> Vec<Matter> {
     match check(plan.clone(), grants, facts).outcome {
         Ok(_) => Vec::new(),
         Err(refused) => {
-            let denied = refused.refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied);
+            let denied = refused.refusals.iter().filter(|refusal| refusal.kind.is_denial());
             denied.map(matter_of).collect()
         }
     }
@@ -193,7 +193,7 @@ proptest! {
     fn a_hint_allows_what_it_is_for(plan in plans::plan(), file in common::file(), facts in common::facts()) {
         let before = grants(&file);
         let Err(refused) = check(plan.clone(), &before, &facts).outcome else { return Ok(()) };
-        for refusal in refused.refusals.iter().filter(|refusal| refusal.kind == RefusalKind::Denied) {
+        for refusal in refused.refusals.iter().filter(|refusal| refusal.kind.is_denial()) {
             let appended = format!("{}\n{}\n", file.toml(), refusal.hint);
             let still = denied(&plan, &Grants::parse(&appended, "grants.toml").unwrap(), &facts);
             let comment = refusal.hint.lines().all(|line| line.starts_with('#'));

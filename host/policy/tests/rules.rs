@@ -103,7 +103,7 @@ fn kind(so_far: &Plan, step: &Step, tables: &str) -> Option<RefusalKind> {
 }
 
 fn allows(so_far: &Plan, step: &Step, tables: &str) -> bool {
-    kind(so_far, step, tables) != Some(RefusalKind::Denied)
+    !kind(so_far, step, tables).is_some_and(RefusalKind::is_denial)
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_verdict_names_the_rule() {
     let rule = ask(&so_far, &veth("veth0", "x"), tables).unwrap().rule;
     assert_eq!(rule, "grants.toml:3 [[link]] kind = \"veth\", host-name = \"veth*\"");
     let refusal = ask(&so_far, &veth("veth9", "x"), tables).unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Denied);
+    assert_eq!(refusal.kind, RefusalKind::Forbidden);
     let named = "grants.toml:7 [[link]] kind = \"veth\", host-name = \"veth9\", deny = true";
     assert_eq!(
         refusal.hint,

@@ -68,7 +68,7 @@ impl State {
     /// A script that is told of a conflict has been told something about the host; what it does then
     /// depends on it. (One that is not told has not: policy checks its plan again each time.)
     fn note_refusal(&mut self, step: &Step, kind: RefusalKind) {
-        if kind == RefusalKind::Denied {
+        if kind.is_denial() {
             return;
         }
         let facts: &[FactKind] = match step {
@@ -148,7 +148,7 @@ fn refused(refusal: Refusal) -> Error {
     let Refusal { kind, capability, subject, hint, .. } = refusal;
     let capability = capability.to_string();
     match kind {
-        RefusalKind::Denied => Error::Denied(Denial { capability, subject, hint }),
+        RefusalKind::Denied | RefusalKind::Forbidden => Error::Denied(Denial { capability, subject, hint }),
         RefusalKind::Conflict => Error::Conflict(Problem { code: capability, subject, hint }),
         RefusalKind::Unsupported => Error::Unsupported(Problem { code: capability, subject, hint }),
     }

@@ -56,6 +56,7 @@ pub fn step(plan: &Plan, item: &Step) -> Value {
 pub fn refusal(refusal: &Refusal) -> Value {
     let kind = match refusal.kind {
         RefusalKind::Denied => "denied",
+        RefusalKind::Forbidden => "forbidden",
         RefusalKind::Conflict => "conflict",
         RefusalKind::Unsupported => "unsupported",
     };

@@ -5,7 +5,7 @@ use std::io::Write;
 use nshost_kernel::{Socket, facts};
 use nshost_ledger::{Ledger, Standing};
 use nshost_plan::{Facts, Namespace, Plan, show};
-use nshost_policy::{self as policy, Grants, RefusalKind};
+use nshost_policy::{self as policy, Grants};
 use serde_json::json;
 
 use crate::{
@@ -74,9 +74,9 @@ fn shared_in_words(plan: &Plan) -> String {
 
 /// Without any grants given, a plan is only shown; what it would need is `--suggest-grants`' to say.
 fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool) -> Result<u8, Failure> {
-    let denied = opinion.refusals.iter().any(|refusal| refusal.kind == RefusalKind::Denied);
+    let denied = opinion.refusals.iter().any(|refusal| refusal.kind.is_denial());
     let refused: Vec<_> =
-        opinion.refusals.iter().filter(|r| has_grants || r.kind != RefusalKind::Denied).cloned().collect();
+        opinion.refusals.iter().filter(|r| has_grants || !r.kind.is_denial()).cloned().collect();
     if refused.is_empty() {
         return Ok(0);
     }

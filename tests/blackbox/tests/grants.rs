@@ -152,6 +152,14 @@ fn a_denial_beats_an_allowance() -> Result<()> {
         .args(["--", "true"])
         .run()?;
     assert_eq!(output.code(), 122, "{}", output.text());
+    // The table that stands in the way is named, and no line is promised to help.
+    assert!(
+        output.stderr.contains("[[address]] range = \"169.254.0.0/16\", deny = true denies it"),
+        "{}",
+        output.text()
+    );
+    assert!(output.stderr.contains(&format!("{}:", file.display())), "{}", output.text());
+    assert!(!output.stderr.contains("would allow"), "{}", output.text());
     Ok(())
 }
 

@@ -40,7 +40,7 @@ fn judges(grants: &Grants) {
     if let Err(refused) = check(PLAN.clone(), &grants.clone().and(more), &facts).outcome {
         for refusal in refused.refusals {
             assert!(
-                refusal.kind != RefusalKind::Denied || refusal.hint.starts_with("# "),
+                refusal.kind != RefusalKind::Denied || refusal.hint.starts_with("# in the [limits] table"),
                 "{}",
                 refusal.hint
             );
