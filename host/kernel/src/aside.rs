@@ -69,8 +69,9 @@ fn after_exit(mut errand: Errand, status: u8) {
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
     let errand: *mut Errand = &raw mut errand;
-    // SAFETY: the stack's end is that of a block of STACK bytes, aligned to 16; stack, errand and writer live
-    // until this process ends, which is all that it does now, and the memory outlives it in the child.
+    // SAFETY: the stack's end is that of a block of STACK bytes, aligned to 16. Stack, errand and writer are
+    // neither moved nor dropped before this process ends, which is all that it does from here on, wherever it
+    // is killed; and the memory outlives it in the child.
     unsafe {
         if libc::clone(run, top.cast(), libc::CLONE_VM | libc::SIGCHLD, errand.cast()) > 0 {
             libc::_exit(i32::from(status))
@@ -106,7 +107,7 @@ fn forget_when_vanished(gone: Gone) {
     }
 }
 
-/// `kept` is in order. On a kernel without `close_range(2)` (before 5.9) the rest stays open until exit.
+/// `kept` is in order. A kernel without `close_range(2)` (before 5.9) has not launched a container.
 fn close_all_but(kept: &[RawFd]) {
     let mut first = 0;
     for &fd in kept {
