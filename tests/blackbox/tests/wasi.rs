@@ -4,6 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
+use blackbox::Scratch;
 use support::{Host, Output, root_or_skip, scripts, wasi_component};
 
 fn chatty(host: &Host, about: &str) -> Result<Output> {
@@ -22,6 +23,21 @@ fn the_plan_is_the_same_with_and_without_wasi() -> Result<()> {
         let golden = fs::read_to_string(scripts().join(script).join("plan.golden"))?;
         assert_eq!(output.expect(0)?, golden);
     }
+    Ok(())
+}
+
+#[test]
+fn the_readmes_first_script_runs_under_the_grants_that_are_suggested() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let script = wasi_component("first")?;
+    let suggested = host.nshost()?.args(["plan", "--suggest-grants"]).arg(&script).run()?;
+    let grants = scratch.file("grants.toml", suggested.expect(0)?)?;
+    let run = host.nshost()?.args(["run", "--grants"]).arg(grants).arg(script);
+    let output = run.args(["--", "ip", "-brief", "address"]).run()?;
+    assert!(output.expect(0)?.contains("169.254.1.2/30"), "{}", output.text());
     Ok(())
 }
 

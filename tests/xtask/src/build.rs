@@ -66,12 +66,12 @@ fn scripts() -> Result<()> {
     Ok(())
 }
 
-/// What only tests need: every script with WASI, as a script of one's own is built, and scripts that
-/// do what none should.
+/// What only tests need: every script with WASI, as a script of one's own is built, the README's first
+/// one, and one that does what none should.
 pub fn for_tests() -> Result<()> {
     tools::targets(&[WASI_TARGET])?;
     let mut names = crates("scripts")?;
-    names.push("chatty".to_string());
+    names.extend(["chatty", "first"].map(str::to_string));
     compile(&names, WASI_TARGET)?;
     for name in &names {
         copy(&module(name, WASI_TARGET), &support::wasi_components().join(name).with_extension("wasm"))?;
