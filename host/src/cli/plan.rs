@@ -93,9 +93,12 @@ fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool
 /// What can be known without root and without reserving anything.
 fn host_facts(request: &Request) -> Result<Facts, Failure> {
     let rootless = !nix::unistd::geteuid().is_root();
-    // A launch without root has a host of its own, on which there is nothing yet.
-    let standing = match Ledger::open(&nshost_ledger::default_directory()) {
-        Ok(ledger) if !rootless => ledger.standing()?,
+    let state = nshost_ledger::default_directory();
+    // A launch without root has a host of its own, on which there is nothing yet. And where nothing was
+    // launched so far, no directory is made only to look.
+    let looks = !rootless && state.exists();
+    let standing = match looks.then(|| Ledger::open(&state)) {
+        Some(Ok(ledger)) => ledger.standing()?,
         _ => Standing::default(),
     };
     let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();

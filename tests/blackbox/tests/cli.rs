@@ -141,6 +141,7 @@ fn a_plan_is_the_golden_one_and_does_nothing() -> Result<()> {
         let golden = fs::read_to_string(scripts().join(script).join("plan.golden"))?;
         assert_eq!(output.expect(0)?, golden, "`cargo xtask bless` rewrites it");
         before.comes_back(&host, std::time::Duration::ZERO)?;
+        assert_eq!(host.shell("ls -d /run/nshost || true")?, "", "a directory was made");
     }
     Ok(())
 }
