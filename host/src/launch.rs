@@ -2,9 +2,10 @@
 
 use nshost_kernel::{
     Socket,
-    aside::Leftovers,
     container::{self, End, Running, Settings, Waiting},
-    facts, identity, link,
+    facts, identity,
+    leftovers::Leftovers,
+    link,
     network::{self, Wait},
     rootless,
     signals::Signals,

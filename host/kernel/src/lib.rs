@@ -1,12 +1,11 @@
 //! Performs what has a receipt: the system calls, and the only `unsafe` besides `init` and `script`.
 //!
 //! Three parts: the container's processes (`clone`, `container`, `identity`, `orders`, `process`,
-//! `signals`, `supervise`, `memory`, `terminal`, `rootless`), its network (`network` is the list; a file for each
-//! noun; `netlink`, `nft`, `rule` and `ruleset` are how that is said to the kernel), and what the kernel
-//! says of itself (`facts`, `probe`).
+//! `signals`, `supervise`, `memory`, `terminal`, `rootless`, and at last `leftovers`), its network (`network`
+//! is the list; a file for each noun; `netlink`, `nft`, `rule` and `ruleset` are how that is said to the
+//! kernel), and what the kernel says of itself (`facts`, `probe`).
 
 mod address;
-pub mod aside;
 mod clone;
 pub mod container;
 mod error;
@@ -14,6 +13,7 @@ pub mod facts;
 mod firewall;
 mod forwarding;
 pub mod identity;
+pub mod leftovers;
 pub mod link;
 mod memory;
 mod namespace;

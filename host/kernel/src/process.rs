@@ -82,18 +82,18 @@ pub(crate) fn signal(pidfd: &OwnedFd, signal: i32) -> Result<(), Error> {
 /// A child's namespace of this kind, which stays as long as this is open. Asked of the pidfd where it
 /// tells (`PIDFD_GET_*_NAMESPACE`, Linux 6.11), which is quicker than a path in `/proc`.
 pub(crate) fn namespace(pidfd: &OwnedFd, pid: Pid, kind: Namespace) -> Result<OwnedFd, Error> {
-    // `linux/pidfd.h`: _IO(0xFF, N)
-    let (request, name) = match kind {
-        Namespace::Mount => (0xff03, "mnt"),
-        Namespace::Network => (0xff04, "net"),
-        _ => {
-            return Err(Error::new(
-                "open namespace",
-                kind.name(),
-                io::Error::from(io::ErrorKind::Unsupported),
-            ));
-        }
+    // The numbers of `linux/pidfd.h`, the names of `/proc/PID/ns`.
+    let (number, name) = match kind {
+        Namespace::Cgroup => (1, "cgroup"),
+        Namespace::Ipc => (2, "ipc"),
+        Namespace::Mount => (3, "mnt"),
+        Namespace::Network => (4, "net"),
+        Namespace::Pid => (5, "pid"),
+        Namespace::Time => (7, "time"),
+        Namespace::User => (9, "user"),
+        Namespace::Uts => (10, "uts"),
     };
+    let request = nix::request_code_none!(0xff, number);
     // SAFETY: an open pidfd, and a request that takes no argument.
     let fd = unsafe { libc::ioctl(pidfd.as_raw_fd(), request, 0) };
     if fd >= 0 {

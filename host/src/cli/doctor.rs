@@ -3,7 +3,7 @@
 use nshost_kernel::probe::{self, Probe, State};
 use serde_json::json;
 
-use crate::{cli::Verb, failure::Failure, launch::Ended, paths, print, print::Ink};
+use crate::{failure::Failure, paths, print, print::Ink};
 
 /// Arguments of `nshost doctor`.
 #[derive(clap::Args)]
@@ -13,17 +13,8 @@ pub struct Arguments {
     json: bool,
 }
 
-impl Verb for Arguments {
-    const NAME: &'static str = "doctor";
-    const ABOUT: &'static str = "Tell what this kernel and this user can and cannot do";
-
-    fn run(self) -> Ended {
-        examine(&self).into()
-    }
-}
-
 /// Prints what works here and what does not, each with the remedy. It changes nothing.
-fn examine(arguments: &Arguments) -> Result<u8, Failure> {
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut probes = probe::all();
     probes.extend(["nshost-worker", "nshost-compiler"].map(helper));
     if arguments.json {

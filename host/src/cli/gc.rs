@@ -5,10 +5,8 @@ use serde_json::json;
 
 use crate::{
     cache::Cache,
-    cli::Verb,
     collect::{self, Collected},
     failure::Failure,
-    launch::Ended,
     print,
 };
 
@@ -20,17 +18,8 @@ pub struct Arguments {
     json: bool,
 }
 
-impl Verb for Arguments {
-    const NAME: &'static str = "gc";
-    const ABOUT: &'static str = "Remove what launchers that were killed have left behind";
-
-    fn run(self) -> Ended {
-        collect_all(&self).into()
-    }
-}
-
 /// Removes what is left of containers whose launcher is gone, and waits until the kernel has done it.
-fn collect_all(arguments: &Arguments) -> Result<u8, Failure> {
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let ledger = Ledger::open(&nshost_ledger::default_directory())?;
     let lock = ledger.lock()?;
     let mut collection = ledger.collect(&lock)?;

@@ -5,9 +5,7 @@ use std::{io::Write, path::PathBuf};
 use serde_json::json;
 
 use crate::{
-    cli::Verb,
     failure::{self, Failure},
-    launch::Ended,
     module::{Module, hex},
     worker,
 };
@@ -23,17 +21,8 @@ pub struct Arguments {
     script: PathBuf,
 }
 
-impl Verb for Arguments {
-    const NAME: &'static str = "inspect";
-    const ABOUT: &'static str = "Show what a setup script is and what it may ask for";
-
-    fn run(self) -> Ended {
-        inspect(&self).into()
-    }
-}
-
 /// Prints the script's identity and what it may ask for. A process without rights looks at the bytes.
-fn inspect(arguments: &Arguments) -> Result<u8, Failure> {
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let module = Module::open(&arguments.script)?;
     let inspection = worker::inspect(module.sealed()?)?.map_err(failure::of_script)?;
     let digest = hex(module.digest());

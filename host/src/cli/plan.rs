@@ -10,10 +10,9 @@ use serde_json::json;
 
 use crate::{
     cache::Cache,
-    cli::{Verb, json, shared::Script},
+    cli::{json, shared::Script},
     decide::{self, Opinion},
     failure::{Failure, Status},
-    launch::Ended,
     module::{hex, plan_digest},
     print,
     request::Request,
@@ -32,17 +31,8 @@ pub struct Arguments {
     script: Script,
 }
 
-impl Verb for Arguments {
-    const NAME: &'static str = "plan";
-    const ABOUT: &'static str = "Show what a setup script would do here, and do nothing";
-
-    fn run(self) -> Ended {
-        show(self).into()
-    }
-}
-
 /// Prints the plan. Fails with 122 where grants were given and do not have all of it.
-fn show(arguments: Arguments) -> Result<u8, Failure> {
+pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     let has_grants = arguments.script.has_grants();
     let request = arguments.script.check()?;
     decide::bound_to(&request.grants, &request.module)?;

@@ -5,7 +5,7 @@ use std::{ffi::OsString, mem, path::PathBuf};
 use nshost_ledger::ContainerName;
 
 use crate::{
-    cli::{Verb, shared::Script},
+    cli::shared::Script,
     launch::{self, Ended},
     request::Request,
 };
@@ -80,29 +80,27 @@ fn ordinary(word: &str) -> Option<&str> {
     (!word.is_empty() && !word.starts_with('-')).then_some(word)
 }
 
-impl Verb for Arguments {
-    const NAME: &'static str = "run";
-    const ABOUT: &'static str = "Launch a container as a setup script decides, and run a command in it";
-
-    fn run(self) -> Ended {
-        let Arguments { audit, name, init, script } = self;
-        match script.check() {
-            Ok(request) => launch::launch(&Request { name, audit, reaper: init, ..request }),
-            Err(failure) => Err(failure).into(),
-        }
+/// Launches and waits.
+pub fn run(arguments: Arguments) -> Ended {
+    let Arguments { audit, name, init, script } = arguments;
+    match script.check() {
+        Ok(request) => launch::launch(&Request { name, audit, reaper: init, ..request }),
+        Err(failure) => Err(failure).into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::FromArgMatches;
+    use clap::Parser;
 
     use super::*;
+    use crate::cli::{Arguments as Line, Verb};
 
     fn by_clap(words: &[&str]) -> Option<Arguments> {
-        let words = [&["nshost", "run"], words].concat();
-        let matches = crate::cli::command().try_get_matches_from(words).ok()?;
-        Arguments::from_arg_matches(matches.subcommand_matches("run")?).ok()
+        match Line::try_parse_from([&["nshost", "run"], words].concat()).ok()?.verb {
+            Verb::Run(arguments) => Some(arguments),
+            _ => None,
+        }
     }
 
     fn plain(words: &[&str]) -> Option<Arguments> {
