@@ -121,6 +121,14 @@ fn exit_codes_are_the_documented_ones() -> Result<()> {
             assert!(output.stderr.contains(command[0]), "{}", output.text());
         }
     }
+    // With a reaper it is not the first process that fails to execute.
+    for (command, code) in [(&*plain, 126), ("no-such-program", 127)] {
+        let script = component("tutorial")?;
+        let run = host.nshost()?.args(["run", "--allow-all", "--init"]).arg(script).args(["--", command]);
+        let output = run.run()?;
+        assert_eq!(output.code(), code, "{command:?}: {}", output.text());
+        assert!(output.stderr.contains("cannot execute"), "{}", output.text());
+    }
     let gave_up = host.nshost()?.run_script("nat")?.args(["nonsense", "--", "true"]).run()?;
     assert_eq!(gave_up.code(), 120, "{}", gave_up.text());
     assert!(gave_up.stderr.contains("nonsense"), "{}", gave_up.text());

@@ -186,6 +186,13 @@ fn the_audit_has_every_check() -> Result<()> {
         .args(["--", "true"])
         .run()?
         .expect(122)?;
+    host.nshost()?
+        .args(["run", "--allow-all", "--audit"])
+        .arg(&audit)
+        .arg(&script)
+        .args(["--", "no-such-program"])
+        .run()?
+        .expect(127)?;
     let text = fs::read_to_string(&audit)?;
     let lines: Vec<serde_json::Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let checks = |allowed: bool| {
@@ -194,7 +201,7 @@ fn the_audit_has_every_check() -> Result<()> {
         lines.iter().filter(of).count()
     };
     assert!(checks(true) >= 3 && checks(false) >= 3, "{text}");
-    for event in ["permitted", "started", "ended", "refused"] {
+    for event in ["permitted", "started", "ended", "refused", "not-started"] {
         assert!(lines.iter().any(|line| line["event"] == event), "no {event}: {text}");
     }
     Ok(())
