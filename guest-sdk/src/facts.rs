@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Cidr, bindings::nshost::setup::facts};
+use crate::{Cidr, Result, bindings::nshost::setup::facts};
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +31,21 @@ pub fn command() -> Vec<String> {
 /// The script's arguments.
 pub fn arguments() -> Vec<String> {
     facts::arguments()
+}
+
+/// For a script that takes no arguments: an error if there are any. Whoever forgets the `--` before a
+/// command learns it by this.
+///
+/// # Errors
+///
+/// Names the first of them.
+pub fn no_arguments() -> Result {
+    match arguments().first() {
+        None => Ok(()),
+        Some(first) => {
+            Err(format!("it takes no arguments, and {first:?} is one; a command comes after --").into())
+        }
+    }
 }
 
 /// A small number that no other living container on this host has: for names and addresses.

@@ -96,7 +96,7 @@ fn relay_while_running(
             output = pass(terminal.controller(), terminal.operator());
         }
         if typed && keys {
-            keys = pass(stdin.as_fd(), terminal.controller()) == Flow::Open;
+            keys = type_in(running, terminal, stdin.as_fd(), killed_for)? == Flow::Open;
         }
         if ended && !(printed && output == Flow::Open) {
             return Ok(());
@@ -122,20 +122,50 @@ fn wait_for(wanted: &mut [PollFd<'_>], settled: &mut bool) -> Result<(), Error> 
     }
 }
 
-/// One read's worth from one descriptor to the other.
+/// One read's worth of what the container prints.
 fn pass(from: impl AsFd, to: impl AsFd) -> Flow {
     let mut buffer = [0; 4096];
-    let length = match read(from, &mut buffer) {
-        Ok(0) => return Flow::Ended,
-        Ok(length) => length,
-        Err(Errno::EINTR | Errno::EAGAIN) => return Flow::Open,
-        // EIO: no process has the container's end open any more.
-        Err(_) => return Flow::Ended,
+    match take(from, &mut buffer) {
+        Ok(bytes) => give(to, bytes),
+        Err(flow) => flow,
+    }
+}
+
+/// One read's worth of what the operator types. Ctrl-C is the kernel's to make a signal of; but a first
+/// process that does not handle it would not even notice, so it is ended as for a signal to the launcher.
+fn type_in(
+    running: &Running,
+    terminal: &Terminal,
+    from: impl AsFd,
+    killed_for: &mut Option<Signal>,
+) -> Result<Flow, Error> {
+    let mut buffer = [0; 4096];
+    let keys = match take(from, &mut buffer) {
+        Ok(keys) => keys,
+        Err(flow) => return Ok(flow),
     };
-    let mut rest = &buffer[..length];
-    while !rest.is_empty() {
-        match write(&to, rest) {
-            Ok(written) => rest = &rest[written..],
+    let interrupt = terminal.interrupt(keys, running.pid);
+    let flow = give(terminal.controller(), keys);
+    if let Some(signal) = interrupt.filter(|signal| default_action_is_lost(running, *signal)) {
+        end_for(running, signal, killed_for)?;
+    }
+    Ok(flow)
+}
+
+fn take(from: impl AsFd, buffer: &mut [u8]) -> Result<&[u8], Flow> {
+    match read(from, buffer) {
+        Ok(0) => Err(Flow::Ended),
+        Ok(length) => Ok(&buffer[..length]),
+        Err(Errno::EINTR | Errno::EAGAIN) => Err(Flow::Open),
+        // EIO: no process has the container's end open any more.
+        Err(_) => Err(Flow::Ended),
+    }
+}
+
+fn give(to: impl AsFd, mut bytes: &[u8]) -> Flow {
+    while !bytes.is_empty() {
+        match write(&to, bytes) {
+            Ok(written) => bytes = &bytes[written..],
             Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(_) => return Flow::Ended,
         }
@@ -164,10 +194,14 @@ fn forward_all(
 fn forward(running: &Running, signal: Signal, killed_for: &mut Option<Signal>) -> Result<(), Error> {
     let harmless = matches!(signal, Signal::SIGCONT | Signal::SIGWINCH);
     if !harmless && default_action_is_lost(running, signal) {
-        *killed_for = Some(signal);
-        return process::signal(&running.pidfd, libc::SIGKILL);
+        return end_for(running, signal, killed_for);
     }
     process::signal(&running.pidfd, signal as i32)
+}
+
+fn end_for(running: &Running, signal: Signal, killed_for: &mut Option<Signal>) -> Result<(), Error> {
+    *killed_for = Some(signal);
+    process::signal(&running.pidfd, libc::SIGKILL)
 }
 
 fn default_action_is_lost(running: &Running, signal: Signal) -> bool {

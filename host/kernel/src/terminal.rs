@@ -13,8 +13,11 @@ use std::{
 use nix::{
     fcntl::OFlag,
     pty::{grantpt, posix_openpt, unlockpt},
-    sys::termios::{self, SetArg, Termios},
-    unistd::{getpgrp, tcgetpgrp},
+    sys::{
+        signal::Signal,
+        termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios},
+    },
+    unistd::{Pid, getpgrp, tcgetpgrp},
 };
 
 use crate::Error;
@@ -103,6 +106,24 @@ impl Terminal {
                 libc::ioctl(self.controller.as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
             }
         }
+    }
+
+    /// The signal that the kernel makes of one of these keys (`termios(3)`, ISIG), where it goes to the
+    /// process group that `leader` leads.
+    pub(crate) fn interrupt(&self, keys: &[u8], leader: Pid) -> Option<Signal> {
+        let settings = termios::tcgetattr(&self.controller).ok()?;
+        if !settings.local_flags.contains(LocalFlags::ISIG) || tcgetpgrp(&self.controller) != Ok(leader) {
+            return None;
+        }
+        let typed = |character: SpecialCharacterIndices| {
+            let key = settings.control_chars[character as usize];
+            key != 0 && keys.contains(&key)
+        };
+        let signals = [
+            (SpecialCharacterIndices::VINTR, Signal::SIGINT),
+            (SpecialCharacterIndices::VQUIT, Signal::SIGQUIT),
+        ];
+        signals.into_iter().find_map(|(character, signal)| typed(character).then_some(signal))
     }
 
     /// Where keys are written to and output is read from.

@@ -4,6 +4,7 @@
 use nshost_sdk::prelude::*;
 
 fn setup() -> Result {
+    facts::no_arguments()?;
     container::unshare([USER, PID, MOUNT, NETWORK, UTS, IPC, CGROUP, TIME])?;
     container::hostname("isolated")?;
     filesystem::private_propagation()?;

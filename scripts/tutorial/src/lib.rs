@@ -3,6 +3,7 @@
 use nshost_sdk::prelude::*;
 
 fn setup() -> Result {
+    facts::no_arguments()?;
     container::unshare([UTS, IPC, PID, MOUNT, NETWORK])?;
     container::hostname("In Namespace")?;
     filesystem::private_propagation()?;

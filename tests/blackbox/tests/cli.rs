@@ -28,6 +28,12 @@ fn typing_mistakes_are_told_and_nothing_is_run() -> Result<()> {
         assert!(output.stderr.contains(told), "{words:?}: {}", output.text());
         assert_eq!(output.stdout, "", "{words:?}");
     }
+    // A command without the -- before it is an argument, and the shipped scripts say what to do with that.
+    for name in ["tutorial", "nat", "isolated"] {
+        let output = host.nshost()?.run_script(name)?.arg("true").run()?;
+        assert_eq!(output.code(), 120, "{}", output.text());
+        assert!(output.stderr.contains("true"), "{}", output.text());
+    }
     for word in ["--help", "--version"] {
         let output = host.nshost()?.arg(word).run()?;
         assert!(output.expect(0)?.contains("nshost"));

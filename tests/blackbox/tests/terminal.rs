@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use anyhow::Result;
 use blackbox::{SOON, TORN_DOWN};
 use nix::sys::signal::Signal;
-use support::{Census, Host, Terminal, root_or_skip};
+use support::{Census, Host, Terminal, component, root_or_skip};
 
 fn bash(host: &Host) -> Result<Terminal> {
     let bash = ["--", "env", "PS1=ready> ", "bash", "--norc", "--noprofile", "-i"];
@@ -40,6 +40,39 @@ fn job_control_works_in_bash() -> Result<()> {
     terminal.expect("status 130", SOON)?;
     terminal.send("exit 6\n")?;
     assert_eq!(terminal.finish(SOON)?, 6);
+    before.comes_back(&host, TORN_DOWN)
+}
+
+/// As process 1 it would not notice: the kernel gives that only signals that it handles.
+#[test]
+fn keys_end_a_command_that_does_not_handle_them() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let before = Census::take(&host)?;
+    for (options, key, status) in [(&[][..], "\x03", 130), (&[], "\x1c", 131), (&["--init"], "\x03", 130)] {
+        let script = component("tutorial")?;
+        let nshost = host.nshost()?.args(["run", "--allow-all"]).args(options).arg(script);
+        let mut terminal =
+            Terminal::start(&nshost.args(["--", "sh", "-c", "echo rea''dy; exec sleep 100"]).command())?;
+        terminal.expect("ready", SOON)?;
+        thread::sleep(Duration::from_millis(100));
+        terminal.send(key)?;
+        assert_eq!(terminal.finish(SOON)?, status, "{options:?} {key:?}");
+    }
+    // One that handles it, or has turned signals by keys off, gets it as it is.
+    for command in [
+        "trap 'exit 9' INT; echo rea''dy; while :; do sleep 0.1; done",
+        "stty -isig -icanon; echo rea''dy; head -c 1 >/dev/null; exit 9",
+    ] {
+        let nshost = host.nshost()?.run_script("tutorial")?.args(["--", "sh", "-c", command]);
+        let mut terminal = Terminal::start(&nshost.command())?;
+        terminal.expect("ready", SOON)?;
+        thread::sleep(Duration::from_millis(100));
+        terminal.send("\x03")?;
+        assert_eq!(terminal.finish(SOON)?, 9, "{command}");
+    }
     before.comes_back(&host, TORN_DOWN)
 }
 
