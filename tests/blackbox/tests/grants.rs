@@ -172,27 +172,11 @@ fn the_audit_has_every_check() -> Result<()> {
     let scratch = Scratch::new()?;
     let audit = scratch.path().join("audit.jsonl");
     let script = component("tutorial")?;
-    host.nshost()?
-        .args(["run", "--allow-all", "--audit"])
-        .arg(&audit)
-        .arg(&script)
-        .args(["--", "true"])
-        .run()?
-        .expect(0)?;
-    host.nshost()?
-        .args(["run", "--audit"])
-        .arg(&audit)
-        .arg(&script)
-        .args(["--", "true"])
-        .run()?
-        .expect(122)?;
-    host.nshost()?
-        .args(["run", "--allow-all", "--audit"])
-        .arg(&audit)
-        .arg(&script)
-        .args(["--", "no-such-program"])
-        .run()?
-        .expect(127)?;
+    let all = &["--allow-all"][..];
+    for (options, command, code) in [(all, "true", 0), (&[], "true", 122), (all, "no-such-program", 127)] {
+        let run = host.nshost()?.arg("run").args(options).arg("--audit").arg(&audit).arg(&script);
+        run.args(["--", command]).run()?.expect(code)?;
+    }
     let text = fs::read_to_string(&audit)?;
     let lines: Vec<serde_json::Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let checks = |allowed: bool| {
