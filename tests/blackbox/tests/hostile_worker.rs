@@ -17,6 +17,9 @@ const FAILED: i32 = 120;
 const BUDGET: i32 = 121;
 const DENIED: i32 = 122;
 
+/// Answers with what is in `bytes`, when it was asked: a worker that has ended before is none that answered.
+const ANSWER: &str = "head -c 4 >/dev/null; cat bytes >&0";
+
 /// Runs `true` by a launcher whose worker is this shell script. File 0 is the socket.
 fn run_with_worker(host: &Host, worker: &str, files: &[(&str, &[u8])]) -> Result<Output> {
     let scratch = Scratch::new()?;
@@ -69,7 +72,7 @@ fn bytes_that_are_no_answer_end_the_launch() -> Result<()> {
         ("a good answer, cut", cut),
     ];
     for (what, bytes) in cases {
-        let output = run_with_worker(&host, "cat bytes >&0", &[("bytes", bytes)])?;
+        let output = run_with_worker(&host, ANSWER, &[("bytes", bytes)])?;
         assert_eq!(output.code(), FAILED, "{what}: {}", output.text());
         assert!(output.stderr.contains("nshost:"), "{what}: {}", output.text());
     }
@@ -85,7 +88,7 @@ fn a_step_that_policy_refuses_is_refused_whatever_the_worker_says() -> Result<()
     let name = |name: &str| name.to_string().try_into().expect("a name");
     let veth = Veth { host: name("evil0"), container: name("evil1") };
     let bytes = answer(vec![Step::Namespace(Namespace::Network), Step::Veth(veth)], "\u{1b}[2Jgranted");
-    let output = run_with_worker(&host, "cat bytes >&0", &[("bytes", &bytes)])?;
+    let output = run_with_worker(&host, ANSWER, &[("bytes", &bytes)])?;
     assert_eq!(output.code(), DENIED, "{}", output.text());
     assert!(output.stderr.contains("evil0"), "{}", output.text());
     assert!(!output.stderr.contains('\u{1b}'), "{:?}", output.stderr);
@@ -103,7 +106,7 @@ fn more_than_one_answer_changes_nothing() -> Result<()> {
     let refused = answer(vec![Step::Namespace(Namespace::Network), Step::Veth(veth)], "");
     let empty = answer(vec![Step::Namespace(Namespace::Uts)], "");
     let both = [refused, empty].concat();
-    let output = run_with_worker(&host, "cat bytes >&0; cat bytes >&0", &[("bytes", &both)])?;
+    let output = run_with_worker(&host, &format!("{ANSWER}; cat bytes >&0"), &[("bytes", &both)])?;
     assert_eq!(output.code(), DENIED, "{}", output.text());
     Ok(())
 }
