@@ -1,14 +1,10 @@
 //! Tests of the launcher from outside, as an operator sees it: the programs that `cargo xtask build`
 //! made, in hosts to throw away. This library is what the tests share.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+pub use support::Scratch;
 use support::{Host, Output};
 
 /// Long enough for anything that takes milliseconds, on a machine that does other things too.
@@ -40,36 +36,4 @@ pub fn printed_grants(output: &Output) -> String {
             || (line.contains(" = ") && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
     };
     output.stderr.lines().map(str::trim).filter(toml).map(|line| format!("{line}\n")).collect()
-}
-
-/// A directory of a test's own, removed when dropped.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Makes one.
-    pub fn new() -> Result<Scratch> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("nshost-test-{}-{number}", std::process::id()));
-        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Scratch(path))
-    }
-
-    /// Writes a file into it and returns its path.
-    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> Result<PathBuf> {
-        let path = self.0.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(path)
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -15,6 +15,7 @@ mod nshost;
 mod place;
 mod process;
 mod rights;
+mod scratch;
 mod terminal;
 
 pub use census::Census;
@@ -24,4 +25,5 @@ pub use nshost::Nshost;
 pub use place::{component, programs, root, scripts, target, wasi_component, wasi_components};
 pub use process::{Output, Running, run};
 pub use rights::{is_root, root_or_skip};
+pub use scratch::Scratch;
 pub use terminal::Terminal;

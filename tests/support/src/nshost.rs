@@ -88,7 +88,7 @@ impl<'a> Nshost<'a> {
 
     /// Uses a copy of the programs that anybody can read, in a directory of the host's own `/run`.
     pub fn readable_by_all(mut self) -> Result<Self> {
-        let from = place::programs();
+        let from = self.program.parent().map(PathBuf::from).unwrap_or_default();
         let copy = format!(
             "mkdir -p /run/programs; cd {}; cp nshost nshost-worker nshost-compiler /run/programs; chmod 755 /run/programs/*",
             from.display()

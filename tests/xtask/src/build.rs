@@ -71,7 +71,7 @@ fn scripts() -> Result<()> {
 pub fn for_tests() -> Result<()> {
     tools::targets(&[WASI_TARGET])?;
     let mut names = crates("scripts")?;
-    names.extend(["chatty", "first"].map(str::to_string));
+    names.extend(["asks", "chatty", "first"].map(str::to_string));
     compile(&names, WASI_TARGET)?;
     for name in &names {
         copy(&module(name, WASI_TARGET), &support::wasi_components().join(name).with_extension("wasm"))?;

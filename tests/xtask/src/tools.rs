@@ -20,6 +20,8 @@ const TESTING: &[Program] = &[
     ("ps", "procps"),
     ("unshare", "util-linux"),
     ("strace", "strace"),
+    // Attackers that send what no program offers. At this path, which the disposable hosts have.
+    ("/usr/bin/python3", "python3"),
 ];
 
 /// libFuzzer is written in C++.
