@@ -62,7 +62,8 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Only on this address of the host. Without this on all of them, 127.0.0.1 included.
+    /// Only on this address of the host. Without this on all of them but the loopback's: 127.0.0.1 has to be
+    /// named, and granted, for itself.
     pub fn on(self, host_address: impl ToString) -> Forward {
         Forward { host_address: Some(host_address.to_string()), ..self }
     }

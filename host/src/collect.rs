@@ -1,6 +1,10 @@
 //! Removes what containers have left behind whose launcher was killed, or which the kernel is late with.
 
-use nshost_kernel::{link, network, network::Wait, process};
+use nshost_kernel::{
+    host, link,
+    network::{self, Held, Wait},
+    process,
+};
 use nshost_ledger::{Collection, Dead, HostLock, Ledger, Record};
 
 use crate::failure::Failure;
@@ -35,11 +39,29 @@ pub fn gone(collection: &mut Collection<'_>) -> Result<Vec<Collected>, Failure> 
     Ok(collected)
 }
 
-/// Forgets the entries of which the kernel has removed the last link by now.
+/// Forgets the entries of network namespaces that are no more, and with them all that was in there.
+pub fn elsewhere(collection: &mut Collection<'_>) -> Result<usize, Failure> {
+    let (mut kept, mut forgotten) = (Vec::new(), 0);
+    for entry in collection.elsewhere.drain(..) {
+        if host::may_exist(entry.record().host)? {
+            kept.push(entry);
+        } else {
+            entry.forget()?;
+            forgotten += 1;
+        }
+    }
+    collection.elsewhere = kept;
+    Ok(forgotten)
+}
+
+/// Forgets the entries of which the kernel has removed the last link by now. One whose link is still there may
+/// be one that somebody keeps, and whose launcher's last child was killed: it is left without power.
 pub fn forget_vanished(ledger: &Ledger) -> Result<(), Failure> {
     let lock = ledger.lock()?;
     for entry in ledger.collect(&lock)?.gone {
-        if !link::any_left(entry.record())? {
+        if link::any_left(entry.record())? {
+            link::silence(entry.record())?;
+        } else {
             entry.forget()?;
         }
     }
@@ -64,7 +86,7 @@ fn undo(entry: Dead<'_>, others: &[Record]) -> Result<Collected, Failure> {
     let record = entry.record();
     let (id, name) = (record.id.clone(), record.name.clone().map(String::from));
     let mut errors: Vec<_> = record.process.map(process::kill).into_iter().filter_map(Result::err).collect();
-    errors.extend(network::take_down(record, others, Wait::Gone));
+    errors.extend(network::take_down(record, others, Wait::Gone, Held::default()));
     if errors.is_empty() {
         entry.forget()?;
     }

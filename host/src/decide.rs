@@ -29,6 +29,7 @@ pub fn facts(host: HostFacts, request: &Request, instance: u16, taken: Taken, ro
         addresses: host.addresses,
         routes: host.routes,
         default_routes: host.default_routes,
+        trusted: host.trusted,
         kernel: host.kernel,
         rootless,
         taken,

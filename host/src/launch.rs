@@ -3,10 +3,10 @@
 use nshost_kernel::{
     Socket,
     container::{self, End, Running, Settings, Waiting},
-    facts, identity,
+    facts, host, identity,
     leftovers::Leftovers,
     link,
-    network::{self, Wait},
+    network::{self, Held, Wait},
     rootless,
     signals::Signals,
     supervise,
@@ -41,6 +41,8 @@ struct Launched {
     running: Running,
     command: Vec<Argument>,
     receipt: Receipt,
+    /// What this process has for its network.
+    held: Held,
     terminal: Option<Terminal>,
     signals: Signals,
     /// Whether containers that have ended were still being taken down.
@@ -90,7 +92,8 @@ impl<'a> Launch<'a> {
         if rootless {
             rootless::enter_private_host()?;
         }
-        Ok(Launch { request, ledger: Ledger::open(&state)?, cache, rootless })
+        let ledger = Ledger::open(&state, host::current()?)?;
+        Ok(Launch { request, ledger, cache, rootless })
     }
 
     /// Tries again from fresh facts when another launch was faster, a bounded number of times.
@@ -119,12 +122,13 @@ impl<'a> Launch<'a> {
             Err(lost) => return Ok(Attempt::Lost(lost)),
         };
         match self.start(&mut receipt, &command, &mut host, &standing.gone) {
-            Ok((running, terminal)) => {
+            Ok((running, held, terminal)) => {
                 let litter = !standing.gone.is_empty();
                 Ok(Attempt::Launched(Box::new(Launched {
                     running,
                     command,
                     receipt,
+                    held,
                     terminal,
                     signals,
                     litter,
@@ -176,7 +180,7 @@ impl<'a> Launch<'a> {
         command: &[Argument],
         host: &mut Socket,
         gone: &[Record],
-    ) -> Result<(Running, Option<Terminal>), Stopped> {
+    ) -> Result<(Running, Held, Option<Terminal>), Stopped> {
         let terminal = Terminal::for_operator()?;
         let term = std::env::var("TERM").ok().filter(|_| terminal.is_some());
         let settings = Settings {
@@ -189,8 +193,8 @@ impl<'a> Launch<'a> {
         if let (Some(terminal), true) = (&terminal, receipt.plan().namespaces().contains(Namespace::User)) {
             terminal.give_to(identity::host_root(receipt.record()))?;
         }
-        self.connect(receipt, &waiting, host, gone)?;
-        Ok((waiting.open_gate()?, terminal))
+        let held = self.connect(receipt, &waiting, host, gone)?;
+        Ok((waiting.open_gate()?, held, terminal))
     }
 
     /// The names of links that the kernel is still removing are taken from them first.
@@ -200,25 +204,24 @@ impl<'a> Launch<'a> {
         waiting: &Waiting,
         host: &mut Socket,
         gone: &[Record],
-    ) -> Result<(), Stopped> {
-        let Some(network) = waiting.network() else { return Ok(()) };
+    ) -> Result<Held, Stopped> {
+        let Some(network) = waiting.network() else { return Ok(Held::default()) };
         if let Some(error) = link::clear_dying(gone).into_iter().next() {
             return Err(error.into());
         }
         let lock = self.ledger.lock().map_err(|error| Stopped::Failed(error.into()))?;
         let others = self.others(receipt.record()).map_err(Stopped::Failed)?;
-        network::set_up(receipt, &lock, &others, host, network)?;
-        Ok(())
+        Ok(network::set_up(receipt, &lock, &others, host, network)?)
     }
 
     /// Whatever fails from here on, the container is waited for and undone first.
     fn until_ended(&self, launched: Launched, audit: &mut Audit) -> Ended {
-        let Launched { running, command, receipt, mut terminal, signals, litter } = launched;
+        let Launched { running, command, receipt, held, mut terminal, signals, litter } = launched;
         let noted = audit.event("started", || json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
         let end = supervise::until_end(&running, &signals, terminal.as_mut());
         drop(terminal);
-        let (undone, gone) = match self.undo(receipt) {
+        let (undone, gone) = match self.undo(receipt, held) {
             Ok(gone) => (Ok(()), gone),
             Err(failure) => (Err(failure), None),
         };
@@ -243,7 +246,7 @@ impl<'a> Launch<'a> {
     fn abandon(&self, receipt: Receipt) -> Result<(), Failure> {
         let lock = self.ledger.lock()?;
         let others = self.others(receipt.record())?;
-        match network::take_down(receipt.record(), &others, Wait::Gone).into_iter().next() {
+        match network::take_down(receipt.record(), &others, Wait::Gone, Held::default()).into_iter().next() {
             Some(error) => Err(Failure::from(error)),
             None => {
                 drop(lock);
@@ -255,18 +258,18 @@ impl<'a> Launch<'a> {
     /// Everybody else of whom something may exist on this host, if that matters to this container; to be
     /// asked under the host's lock.
     fn others(&self, record: &Record) -> Result<Vec<Record>, Failure> {
-        match network::may_concern_table(record) {
+        match record.has_links() {
             true => Ok(self.ledger.standing()?.others(&record.id)),
             false => Ok(Vec::new()),
         }
     }
 
     /// Removes everything outside the container. What the kernel removes by itself it is left to.
-    fn undo(&self, receipt: Receipt) -> Result<Option<Gone>, Failure> {
+    fn undo(&self, receipt: Receipt, held: Held) -> Result<Option<Gone>, Failure> {
         let record = receipt.record();
         let lock = self.ledger.lock()?;
         let others = self.others(record)?;
-        let errors = network::take_down(record, &others, Wait::LetGo);
+        let errors = network::take_down(record, &others, Wait::LetGo, held);
         drop(lock);
         let vanishing = !record.macs.is_empty();
         match errors.into_iter().next() {

@@ -15,6 +15,7 @@ use crate::{
     Error,
     link::{self, Seen},
     netlink::{Batch, Socket, retry},
+    trusted,
 };
 
 /// `RTNH_F_DEAD`, `RTNH_F_LINKDOWN` (`linux/rtnetlink.h`).
@@ -33,6 +34,8 @@ pub struct HostFacts {
     pub routes: Vec<Cidr>,
     /// The default route of each family, IPv4 first.
     pub default_routes: Vec<DefaultRoute>,
+    /// Next hops, name servers and DHCP servers, in order.
+    pub trusted: Vec<IpAddr>,
     /// `uname -r`.
     pub kernel: String,
 }
@@ -42,6 +45,9 @@ pub struct HostFacts {
 pub fn gather(host: &mut Socket, skip: &[Mac]) -> Result<HostFacts, Error> {
     let raw = retry(|| Raw::read(host))?;
     let mut facts = raw.without(skip);
+    facts.trusted.extend(trusted::servers());
+    facts.trusted.sort();
+    facts.trusted.dedup();
     facts.kernel = kernel_release()?;
     Ok(facts)
 }
@@ -158,10 +164,11 @@ impl Raw {
         HostFacts {
             addresses: self.addresses.iter().filter_map(address).collect(),
             routes: outermost(routes.filter_map(|route| route.to).collect()),
+            trusted: self.routes.iter().filter_map(|route| route.via).collect(),
             default_routes: [Family::V4, Family::V6].into_iter().filter_map(defaults).collect(),
             links: links
                 .iter()
-                .map(|l| LinkFact { index: l.index, name: l.name.clone(), up: l.up })
+                .map(|l| LinkFact { index: l.index, name: l.name.clone(), up: l.up, ours: l.ours })
                 .collect(),
             kernel: String::new(),
         }

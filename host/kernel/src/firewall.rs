@@ -8,7 +8,7 @@ use crate::{
     Error,
     netlink::{Batch, Socket, retry},
     nft::message,
-    ruleset,
+    ruleset::TABLES,
 };
 
 /// A chain that sees routed packets.
@@ -46,7 +46,7 @@ fn forward_chain(body: &[u8]) -> Option<ForwardChain> {
     let text = |text: &CStr| text.to_string_lossy().into_owned();
     let (table, name) = (chain.get_table().ok()?, text(chain.get_name().ok()?));
     let hooked = chain.get_hook().is_ok_and(|hook| hook.get_num() == Ok(libc::NF_INET_FORWARD as u32));
-    if table == ruleset::TABLE || !(hooked || name == "DOCKER-USER") {
+    if TABLES.iter().any(|ours| ours.name == table) || !(hooked || name == "DOCKER-USER") {
         return None;
     }
     let drops = hooked && chain.get_policy() == Ok(libc::NF_DROP as u32);

@@ -14,8 +14,8 @@
 //! and the operator is told. `force_forwarding` leaves all of that alone.
 //!
 //! What the host turns on for itself while a container holds an interface (another container engine that
-//! starts, say) does not change what the table closes: that interface routes for containers of ours alone,
-//! and is turned off again, until the last of them has ended.
+//! starts, say, and sets `ip_forward`) stays on when the last of them has ended. Until then it does not change
+//! what the table closes: that interface routes for containers of ours alone.
 
 use std::{io, net::IpAddr};
 
@@ -24,18 +24,42 @@ use nshost_plan::{Cidr, Family, Forward, LinkName, Plan};
 
 use crate::{
     Error, facts,
-    link::{Ends, Seen},
-    nat::{Closed, family},
+    link::Seen,
     netlink::Socket,
+    nft::Element,
+    rule::protocol_family,
+    ruleset::{
+        element,
+        nat::{CLOSED, CLOSED_FAMILIES},
+    },
     sysctl::Sysctls,
+    table::{family, interface, join_fields},
 };
 
-/// Routing is off on all links of the plan, whatever the host's default for new interfaces is.
-pub(crate) fn turn_off_own(sysctls: &Sysctls, plan: &Plan, ends: &[Ends]) -> Result<(), Error> {
-    for ((_, veth), _) in plan.links().zip(ends).filter(|(_, ends)| ends.routes) {
-        sysctls.set(&setting(Family::V4, &veth.host, "forwarding"), false)?;
+/// Interfaces of the host that route only because of containers.
+#[derive(Debug, Default)]
+pub(crate) struct Closed {
+    /// These, each for one family.
+    pub(crate) links: Vec<ForwardingHold>,
+    /// All of them, for IPv6.
+    pub(crate) all_v6: bool,
+}
+
+impl Closed {
+    /// What keeps them closed to others.
+    pub(crate) fn elements(&self) -> Vec<Element> {
+        let mut all = Vec::new();
+        if self.all_v6 {
+            let key = vec![protocol_family(Family::V6) as u8];
+            all.push(element(&CLOSED_FAMILIES, key, "routing by all interfaces".to_string()));
+        }
+        for hold in &self.links {
+            let key =
+                join_fields(&[&[protocol_family(family_of(hold)) as u8], &interface(hold.link.as_str())]);
+            all.push(element(&CLOSED, key, format!("routing by {}", hold.link)));
+        }
+        all
     }
-    Ok(())
 }
 
 /// Whether the host routes IPv6 on all interfaces, new ones included.
@@ -141,8 +165,8 @@ pub(crate) fn turn_on(sysctls: &Sysctls, plan: &Plan, closed: &Closed) -> Result
     for (link, family) in own(plan) {
         set(sysctls, family, link, true)?;
     }
-    for forward in plan.forwards().filter(|forward| forward.to.is_ipv4()) {
-        if forward.host_address.is_none_or(|address| address.is_loopback())
+    for forward in plan.forwards() {
+        if forward.host_address == Some(Forward::LOOPBACK)
             && let Some(link) = host_end(plan, forward.to)
         {
             // Answers to 127.0.0.1 come in by this link (`ip-sysctl.rst`: off, they are martians).
@@ -191,9 +215,12 @@ fn same_switch(
     })
 }
 
-/// Turns off what only we needed; an interface that has vanished needs nothing.
+/// Turns off what only we needed; an interface that has vanished needs nothing. Nor does one of a host that
+/// has become a router meanwhile (`ip_forward` turns on all of them): it is not by us that it routes.
 pub(crate) fn turn_off(sysctls: &Sysctls, closed: &Closed) -> Vec<Error> {
-    let links = closed.links.iter().map(|hold| set(sysctls, family_of(hold), &hold.link, false));
+    let router = sysctls.get("ipv4/conf/all/forwarding").ok().flatten().is_some_and(|on| on != 0);
+    let ours = closed.links.iter().filter(|hold| hold.v6 || !router);
+    let links = ours.map(|hold| set(sysctls, family_of(hold), &hold.link, false));
     let host = closed.all_v6.then(|| sysctls.set("ipv6/conf/all/forwarding", false).map(drop));
     links.chain(host).filter_map(Result::err).collect()
 }

@@ -14,11 +14,12 @@ use netlink_bindings::{
     utils,
 };
 use nshost_ledger::{Mac, Record};
-use nshost_plan::{Interface, LinkName, Plan, Side, Step, Veth};
+use nshost_plan::{Address, Interface, LinkId, LinkName, Plan, Side, Step, Veth};
 
 use crate::{
     Error, address,
     netlink::{Batch, Socket, retry},
+    ruleset::GROUP,
 };
 
 /// The index of `lo` in every network namespace (`LOOPBACK_IFINDEX`).
@@ -33,7 +34,7 @@ const UP: u32 = libc::IFF_UP as u32;
 const SKIP_STATS: u32 = 8;
 /// The name of a link whose container is gone and that the kernel has not removed yet, before its
 /// index in hexadecimal: 7 and at most 8 characters.
-const DYING: &str = "nshgone";
+const DYING: &str = LinkName::RETIRED;
 const CARRIER_PATIENCE: Duration = Duration::from_millis(20);
 /// `IF_OPER_UP` (RFC 2863).
 const IN_USE: u8 = 6;
@@ -43,8 +44,6 @@ const IN_USE: u8 = 6;
 pub(crate) struct Ends {
     pub(crate) host: u32,
     pub(crate) container: u32,
-    /// Whether the host would route what comes in, which it has from `net.ipv4.conf.default`.
-    pub(crate) routes: bool,
 }
 
 /// A link as the kernel describes it.
@@ -56,16 +55,16 @@ pub(crate) struct Seen {
     /// Whether packets pass (`ip link` says UP, not LOWERLAYERDOWN).
     pub(crate) in_use: bool,
     pub(crate) loopback: bool,
-    /// `net.ipv4.conf.IF.forwarding`.
-    pub(crate) routes_ipv4: bool,
+    /// Whether it is in the group of the links that nshost makes.
+    pub(crate) ours: bool,
     pub(crate) mac: Option<Mac>,
     /// The index of the other end.
     pub(crate) peer: Option<u32>,
     pub(crate) is_veth: bool,
 }
 
-/// Makes all links of the plan, down: host ends here, with the hardware addresses of the record; container
-/// ends straight in `container`. One system call.
+/// Makes all links of the plan, down: host ends here, with the hardware addresses of the record, in our group;
+/// container ends straight in `container`. One system call for a few of them.
 pub(crate) fn create(
     host: &mut Socket,
     record: &Record,
@@ -80,7 +79,7 @@ pub(crate) fn create(
     host.query(batch, |request, _, message| {
         if let (Some(seen), Some(ends)) = (Seen::parse(message), ends.get_mut(request / 2)) {
             let container = seen.peer.unwrap_or_default();
-            *ends = Ends { host: seen.index, container, routes: seen.routes_ipv4 };
+            *ends = Ends { host: seen.index, container };
         }
     })?;
     Ok(ends)
@@ -96,6 +95,7 @@ fn push_create(batch: &mut Batch, veth: &Veth, mac: Mac, container: BorrowedFd<'
         OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new())
             .push_ifname_bytes(veth.host.as_str().as_bytes())
             .push_address(&mac)
+            .push_group(GROUP)
             .push_num_tx_queues(QUEUES)
             .push_num_rx_queues(QUEUES);
         let info = utils::push_nested_header(bytes, libc::IFLA_LINKINFO);
@@ -281,13 +281,35 @@ pub(crate) fn standing<'r>(socket: &mut Socket, record: &'r Record) -> Vec<&'r L
     standing
 }
 
+/// Takes from links of a container that has ended what they have, so far as they are still there: somebody
+/// may hold on to the container's network namespace, and send by them.
+pub fn silence(record: &Record) -> Result<(), Error> {
+    if record.macs.is_empty() {
+        return Ok(());
+    }
+    let mut socket = Socket::route()?;
+    let mut batch = Batch::default();
+    for seen in find(&mut socket, record)? {
+        push_set(&mut batch, seen.index, "set down", &seen.name, 0, |_| {});
+        let own = |(id, _, mac): (LinkId, &LinkName, Mac)| (seen.mac == Some(mac)).then_some(id);
+        let Some(id) = record.host_ends().find_map(own) else { continue };
+        let mine = |address: &&Address| address.interface == Interface::End(id, Side::Host);
+        for address in record.plan.addresses().filter(mine) {
+            address::remove(&mut batch, seen.index, address.cidr, &seen.name);
+        }
+    }
+    let failures = socket.exchange(batch, |_, _, _| {});
+    let error = failures.into_iter().map(|failure| failure.error).find(|error| !is_gone(error));
+    error.map_or(Ok(()), Err)
+}
+
 /// Whether the kernel still has one of the record's links.
 pub fn any_left(record: &Record) -> Result<bool, Error> {
     Ok(!record.macs.is_empty() && !find(&mut Socket::route()?, record)?.is_empty())
 }
 
 /// Removes the record's links, as far as they exist, and returns when they are gone.
-pub(crate) fn remove(record: &Record) -> Vec<Error> {
+pub fn remove(record: &Record) -> Vec<Error> {
     if record.macs.is_empty() {
         return Vec::new();
     }
@@ -339,7 +361,7 @@ impl Seen {
             up: header.ifi_flags & UP != 0,
             in_use: attributes.get_operstate() == Ok(IN_USE),
             loopback: header.ifi_flags & libc::IFF_LOOPBACK as u32 != 0,
-            routes_ipv4: routes_ipv4(&message[Ifinfomsg::len()..]),
+            ours: attributes.get_group() == Ok(GROUP),
             mac: attributes.get_address().ok().and_then(|bytes| bytes.try_into().ok()),
             peer: attributes.get_link().ok(),
             is_veth: kind == Some(c"veth"),
@@ -352,13 +374,4 @@ impl Seen {
         let retired = self.name == format!("{DYING}{:x}", self.index);
         self.is_veth && self.mac == Some(mac) && (self.name == name.as_str() || retired)
     }
-}
-
-/// The first number of `IFLA_INET_CONF` is `IPV4_DEVCONF_FORWARDING` (`linux/ip.h`).
-fn routes_ipv4(attributes: &[u8]) -> bool {
-    const INET_CONF: u16 = 1;
-    let families = utils::find_attr(attributes, libc::IFLA_AF_SPEC);
-    let inet = families.and_then(|families| utils::find_attr(families, libc::AF_INET as u16));
-    let settings = inet.and_then(|inet| utils::find_attr(inet, INET_CONF));
-    settings.and_then(utils::parse_u32).is_some_and(|forwarding| forwarding != 0)
 }

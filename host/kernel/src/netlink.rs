@@ -9,7 +9,8 @@
 
 use std::{
     mem,
-    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    ops::Range,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::{Mutex, PoisonError},
 };
 
@@ -20,7 +21,8 @@ use netlink_bindings::{
 use nix::{
     errno::Errno,
     sys::socket::{
-        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, send, setsockopt, socket, sockopt,
+        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, getsockname, send,
+        setsockopt, socket, sockopt,
     },
 };
 
@@ -32,11 +34,15 @@ const HEADER: usize = 16;
 const RECEIVE_BUFFER: usize = 32 << 10;
 /// Batches over this size need a larger send buffer than `net.core.wmem_default` (bytes).
 const LARGE_BATCH: usize = 100 << 10;
+/// How many answers surely fit into a receive buffer of `net.core.rmem_default`, 208 KiB, of which one that
+/// describes a link takes some 4 KiB: requests for more are sent in several calls.
+const ANSWERS: usize = 32;
 
 /// Sockets that must not be closed by this process; see [`Socket::linger`].
 static LINGERING: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 /// A netlink socket, bound to the network namespace in which it was opened.
+#[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
     next_sequence: u32,
@@ -103,6 +109,11 @@ impl Batch {
         }
     }
 
+    /// How many requests there are.
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
@@ -132,6 +143,12 @@ impl Batch {
     }
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl Socket {
     /// Links, addresses and routes of the caller's network namespace (`rtnetlink(7)`).
     pub fn route() -> Result<Self, Error> {
@@ -146,6 +163,31 @@ impl Socket {
     /// nftables of the caller's network namespace.
     pub fn netfilter() -> Result<Self, Error> {
         Self::open(SockProtocol::NetlinkNetFilter)
+    }
+
+    /// Other sockets of the caller's network namespace (`sock_diag(7)`).
+    pub(crate) fn sock_diag() -> Result<Self, Error> {
+        Self::open(SockProtocol::NetlinkSockDiag)
+    }
+
+    /// A socket that other processes have too: one uses it at a time, and answers to somebody who was killed
+    /// in the middle may lie in its queue.
+    pub(crate) fn shared(fd: OwnedFd) -> Self {
+        let first = std::process::id().rotate_left(16);
+        let mut socket = Socket { fd, next_sequence: first, buffer: Vec::with_capacity(RECEIVE_BUFFER) };
+        while receive(&socket.fd, &mut socket.buffer).is_ok() {}
+        socket
+    }
+
+    /// Its address: no two open netlink sockets of a protocol have the same in a network namespace.
+    pub(crate) fn address(&self) -> Result<u32, Error> {
+        let failed = |errno| Error::new("look at", "netlink socket", errno);
+        Ok(getsockname::<NetlinkAddr>(self.fd.as_raw_fd()).map_err(failed)?.pid())
+    }
+
+    /// Its descriptor's number, for whoever is to take a copy.
+    pub(crate) fn number_of_descriptor(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 
     fn open(protocol: SockProtocol) -> Result<Self, Error> {
@@ -167,26 +209,18 @@ impl Socket {
             return Vec::new();
         }
         let first = self.number(&mut batch);
-        if let Err(errno) = self.send(&batch.bytes) {
-            let step = batch.requests[0].step;
-            return vec![Failure { index: 0, error: Error::new(step, "send to the kernel", errno) }];
-        }
         let mut failures = Vec::new();
-        loop {
-            let datagram = match receive(&self.fd, &mut self.buffer) {
-                Ok(datagram) => datagram,
-                Err(Errno::EAGAIN) => break,
-                Err(errno) => {
-                    let index = batch.requests.iter().position(|request| !request.answered).unwrap_or(0);
-                    failures.push(Failure { index, error: batch.error(index, errno) });
-                    break;
-                }
-            };
-            for (header, body) in Messages(datagram) {
-                let index = header.seq.wrapping_sub(first) as usize;
-                if index < batch.requests.len() {
-                    batch.take(index, &header, body, &mut failures, &mut reply);
-                }
+        for part in batch.parts() {
+            let (requests, bytes) = part;
+            if let Err(errno) = self.send(&batch.bytes[bytes]) {
+                let error = Error::new(batch.requests[requests.start].step, "send to the kernel", errno);
+                failures.push(Failure { index: requests.start, error });
+                return failures;
+            }
+            if let Err(errno) = self.read_answers(&mut batch, first, &mut failures, &mut reply) {
+                let index = batch.requests.iter().position(|request| !request.answered).unwrap_or(0);
+                failures.push(Failure { index, error: batch.error(index, errno) });
+                return failures;
             }
         }
         batch.note_unanswered(&mut failures);
@@ -227,6 +261,29 @@ impl Socket {
         first
     }
 
+    /// All that lies in the queue.
+    fn read_answers(
+        &mut self,
+        batch: &mut Batch,
+        first: u32,
+        failures: &mut Vec<Failure>,
+        reply: &mut impl FnMut(usize, u16, &[u8]),
+    ) -> nix::Result<()> {
+        loop {
+            let datagram = match receive(&self.fd, &mut self.buffer) {
+                Ok(datagram) => datagram,
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(errno) => return Err(errno),
+            };
+            for (header, body) in Messages(datagram) {
+                let index = header.seq.wrapping_sub(first) as usize;
+                if index < batch.requests.len() {
+                    batch.take(index, &header, body, failures, reply);
+                }
+            }
+        }
+    }
+
     fn send(&self, bytes: &[u8]) -> nix::Result<()> {
         if bytes.len() > LARGE_BATCH {
             setsockopt(&self.fd, sockopt::SndBufForce, &(bytes.len() * 2))?;
@@ -255,6 +312,23 @@ pub(crate) fn take_lingering() -> Vec<OwnedFd> {
 }
 
 impl Batch {
+    /// What is sent together: which requests, and which bytes. Requests that are answered only if they fail
+    /// do not count, so a transaction is one part.
+    fn parts(&self) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut parts = Vec::new();
+        let (mut begin, mut begin_bytes, mut end_bytes, mut answers) = (0, 0, 0, 0);
+        for (index, request) in self.requests.iter().enumerate() {
+            if answers >= ANSWERS {
+                parts.push((begin..index, begin_bytes..end_bytes));
+                (begin, begin_bytes, answers) = (index, end_bytes, 0);
+            }
+            answers += usize::from(!request.answered);
+            end_bytes += utils::parse_u32(&self.bytes[end_bytes..]).map_or(0, |length| length as usize);
+        }
+        parts.push((begin..self.requests.len(), begin_bytes..self.bytes.len()));
+        parts
+    }
+
     /// Takes one message that answers request `index`.
     fn take(
         &mut self,
@@ -368,6 +442,19 @@ mod tests {
         batch.answer_last();
         let flags = Messages(&batch.bytes).last().map(|(header, _)| header.flags);
         assert_eq!(flags, Some((libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16));
+    }
+
+    #[test]
+    fn what_many_answers_come_to_is_sent_in_parts() {
+        let mut batch = batch(2 * ANSWERS + 1);
+        batch.push_unanswered(16, 0, "step", "quiet", |_| {});
+        let parts = batch.parts();
+        let requests: Vec<_> = parts.iter().map(|(requests, _)| requests.clone()).collect();
+        assert_eq!(requests, [0..ANSWERS, ANSWERS..2 * ANSWERS, 2 * ANSWERS..2 * ANSWERS + 2]);
+        let messages: usize =
+            parts.iter().map(|(_, bytes)| Messages(&batch.bytes[bytes.clone()]).count()).sum();
+        assert_eq!(messages, 2 * ANSWERS + 2);
+        assert_eq!(parts.last().map(|(_, bytes)| bytes.end), Some(batch.bytes.len()));
     }
 
     #[test]

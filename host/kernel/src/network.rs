@@ -6,12 +6,15 @@ use nshost_ledger::{HostLock, Receipt, Record};
 use nshost_plan::{Interface, Plan, Side, Step};
 
 use crate::{
-    Error, address, forwarding,
+    Error, address, conntrack,
+    forwarding::{self, Closed},
     link::{self, Ends},
-    nat,
     netlink::{Batch, Socket},
-    route,
+    owner::Owner,
+    port::Ports,
+    route, settings,
     sysctl::Sysctls,
+    table,
 };
 
 /// Whether undo waits for what the kernel takes down by itself.
@@ -21,6 +24,24 @@ pub enum Wait {
     LetGo,
     /// The links are removed, and gone when undo returns.
     Gone,
+}
+
+/// What this process holds for a container's network: to be kept until it is taken down, and handed to that.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The right to change the tables that guard its links, if it has any.
+    owner: Option<Owner>,
+    /// The ports of the host that lead to it.
+    _ports: Ports,
+}
+
+impl Held {
+    /// Leaves what takes the kernel long to close to be closed where nobody waits.
+    pub fn linger(self) {
+        if let Some(owner) = self.owner {
+            owner.linger();
+        }
+    }
 }
 
 /// Makes what the receipt's plan says about the network, on the host by `host` and in the container's
@@ -34,98 +55,110 @@ pub fn set_up(
     others: &[Record],
     host: &mut Socket,
     container: BorrowedFd<'_>,
-) -> Result<(), Error> {
+) -> Result<Held, Error> {
     let mut inside = Socket::route_inside(container)?;
     let ends = link::create(host, receipt.record(), container)?;
-    inside.perform(set_up_links(receipt.plan(), Side::Container, &ends))?;
-    host.perform(configure(
-        set_up_links(receipt.plan(), Side::Host, &ends),
-        receipt.plan(),
-        Side::Host,
-        &ends,
-    ))?;
-    inside.perform(configure(Batch::default(), receipt.plan(), Side::Container, &ends))?;
-    if !ends.is_empty() {
-        route_for(receipt, lock, others, host, &ends)?;
-        link::await_carrier(&mut inside, receipt.plan())?;
+    let mut batch = Batch::default();
+    for ((_, veth), ends) in receipt.plan().links().zip(&ends) {
+        settings::push_ipv4(&mut batch, ends.host, &veth.host);
     }
-    Ok(())
+    host.perform(batch)?;
+    let held = if ends.is_empty() { Held::default() } else { guard(receipt, lock, others, host)? };
+    let mut batch = Batch::default();
+    set_up_links(&mut batch, receipt.plan(), Side::Container, &ends);
+    inside.perform(batch)?;
+    let mut batch = Batch::default();
+    set_up_links(&mut batch, receipt.plan(), Side::Host, &ends);
+    configure(&mut batch, receipt.plan(), Side::Host, &ends);
+    host.perform(batch)?;
+    let mut batch = Batch::default();
+    configure(&mut batch, receipt.plan(), Side::Container, &ends);
+    inside.perform(batch)?;
+    link::await_carrier(&mut inside, receipt.plan())?;
+    Ok(held)
 }
 
-/// Lets the host route what the plan asks for, and nothing else.
-fn route_for(
+/// Everything that stands between the links and the host, before they are up; then lets the host route what
+/// the plan asks for.
+fn guard(
     receipt: &mut Receipt,
     lock: &HostLock,
     others: &[Record],
     host: &mut Socket,
-    ends: &[Ends],
-) -> Result<(), Error> {
-    if !ends.iter().any(|ends| ends.routes) && !may_concern_table(receipt.record()) {
-        return Ok(());
-    }
+) -> Result<Held, Error> {
     let sysctls = Sysctls::open()?;
-    forwarding::turn_off_own(&sysctls, receipt.plan(), ends)?;
-    if !concerns_table(receipt.record(), &sysctls)? {
-        return Ok(());
+    settings::settle_ipv6(&sysctls, receipt.plan())?;
+    let ports = Ports::hold(receipt.plan())?;
+    let mut closed = Closed::default();
+    if receipt.record().has_nat() {
+        let holds = forwarding::needed(&sysctls, receipt.record(), others, host)?;
+        closed = forwarding::closed(&sysctls, &holds)?;
+        receipt
+            .holds(lock, holds)
+            .map_err(|e| Error::new("write down", "forwarding", io::Error::other(e)))?;
     }
-    let holds = forwarding::needed(&sysctls, receipt.record(), others, host)?;
-    let closed = forwarding::closed(&sysctls, &holds)?;
-    receipt.holds(lock, holds).map_err(|e| Error::new("write down", "forwarding", io::Error::other(e)))?;
     // Closed before it is opened.
-    nat::add(receipt.record(), &closed)?;
-    forwarding::turn_on(&sysctls, receipt.plan(), &closed)
+    let owner = table::join(receipt, lock, others, &closed, &sysctls)?;
+    forwarding::turn_on(&sysctls, receipt.plan(), &closed)?;
+    Ok(Held { owner: Some(owner), _ports: ports })
 }
 
 /// Undoes all of it, as far as it exists, and touches nothing else. `others`: the records of all other
-/// containers of this host of which something may exist, so without those that were undone. The caller
-/// holds the host's lock.
-pub fn take_down(record: &Record, others: &[Record], wait: Wait) -> Vec<Error> {
+/// containers of this host of which something may exist, so without those that were undone. `held`: what
+/// [`set_up`] gave to this process, if it was this one. The caller holds the host's lock.
+pub fn take_down(record: &Record, others: &[Record], wait: Wait, held: Held) -> Vec<Error> {
     if record.host_is_private && wait == Wait::LetGo {
         return Vec::new();
     }
-    let mut errors = leave_table(record, others).unwrap_or_else(|error| vec![error]);
+    let mut errors = if record.has_links() {
+        leave_tables(record, others, held).unwrap_or_else(|error| vec![error])
+    } else {
+        Vec::new()
+    };
     if wait == Wait::Gone {
         errors.extend(link::remove(record));
     }
     errors
 }
 
-fn leave_table(record: &Record, others: &[Record]) -> Result<Vec<Error>, Error> {
-    if !may_concern_table(record) {
-        return Ok(Vec::new());
-    }
+fn leave_tables(record: &Record, others: &[Record], held: Held) -> Result<Vec<Error>, Error> {
     let sysctls = Sysctls::open()?;
-    let closed = forwarding::closed(&sysctls, &forwarding::last_holds(&sysctls, record, others)?)?;
-    let mut errors = forwarding::turn_off_links(&sysctls, &link::standing(&mut Socket::route()?, record));
-    errors.extend(forwarding::turn_off(&sysctls, &closed));
+    let (mut closed, mut errors) = (Closed::default(), Vec::new());
+    if record.has_nat() {
+        closed = forwarding::closed(&sysctls, &forwarding::last_holds(&sysctls, record, others)?)?;
+        errors = forwarding::turn_off_links(&sysctls, &link::standing(&mut Socket::route()?, record));
+        errors.extend(forwarding::turn_off(&sysctls, &closed));
+    }
     // What is still open stays closed in the table.
-    if errors.is_empty() {
-        let last = !others.iter().any(may_concern_table);
-        errors.extend(nat::remove(record, &closed, last).err());
+    if !errors.is_empty() {
+        held.linger();
+        return Ok(errors);
+    }
+    table::leave(record, held.owner, others, &closed)?;
+    if record.has_nat() {
+        errors.extend(conntrack::forget(&record.plan).err());
     }
     Ok(errors)
 }
 
-/// The requests that set one side's interfaces up.
-fn set_up_links(plan: &Plan, side: Side, ends: &[Ends]) -> Batch {
-    let mut batch = Batch::default();
+/// Adds the requests that set one side's interfaces up.
+fn set_up_links(batch: &mut Batch, plan: &Plan, side: Side, ends: &[Ends]) {
     for step in plan.steps() {
         if let Step::Up(interface) = step
             && interface.side() == side
             && let Some(index) = index(*interface, ends)
         {
-            link::push_up(&mut batch, index, plan.interface_name(*interface));
+            link::push_up(batch, index, plan.interface_name(*interface));
         }
     }
-    batch
 }
 
 /// Adds the requests for one side's addresses and routes, in this order: a route needs an interface that
 /// is up and has an address.
-fn configure(mut batch: Batch, plan: &Plan, side: Side, ends: &[Ends]) -> Batch {
+fn configure(batch: &mut Batch, plan: &Plan, side: Side, ends: &[Ends]) {
     for address in plan.addresses().filter(|address| address.interface.side() == side) {
         if let Some(index) = index(address.interface, ends) {
-            address::add(&mut batch, index, address.cidr, plan.interface_name(address.interface));
+            address::add(batch, index, address.cidr, plan.interface_name(address.interface));
         }
     }
     for step in plan.steps() {
@@ -133,10 +166,9 @@ fn configure(mut batch: Batch, plan: &Plan, side: Side, ends: &[Ends]) -> Batch 
             && route.interface.side() == side
             && let Some(index) = index(route.interface, ends)
         {
-            route::add(&mut batch, index, route, plan.interface_name(route.interface));
+            route::add(batch, index, route, plan.interface_name(route.interface));
         }
     }
-    batch
 }
 
 fn index(interface: Interface, ends: &[Ends]) -> Option<u32> {
@@ -145,16 +177,4 @@ fn index(interface: Interface, ends: &[Ends]) -> Option<u32> {
         Interface::End(id, Side::Host) => ends.get(usize::from(id.0)).map(|ends| ends.host),
         Interface::End(id, Side::Container) => ends.get(usize::from(id.0)).map(|ends| ends.container),
     }
-}
-
-/// Whether the container has to be in the table: for NAT; or because the host routes IPv6 on all
-/// interfaces, and only the table keeps the container's link out of that.
-fn concerns_table(record: &Record, sysctls: &Sysctls) -> Result<bool, Error> {
-    Ok(record.uses_nftables() || (may_concern_table(record) && forwarding::is_ipv6_router(sysctls)?))
-}
-
-/// Whether others matter to this container's network, and it to theirs: what they share is the table and
-/// forwarding. The same as above without knowing what the host did when the container was made.
-pub fn may_concern_table(record: &Record) -> bool {
-    record.uses_nftables() || record.plan.addresses().any(|address| address.cidr.address().is_ipv6())
 }

@@ -6,6 +6,7 @@ use netlink_bindings::{
     nftables::{
         Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo, OpGetsetelemDo, OpGettableDo,
         OpNewchainDo, OpNewruleDo, OpNewsetDo, OpNewsetelemDo, OpNewtableDo, PushSetelemListAttrs, SetFlags,
+        TableFlags,
     },
     traits::Pusher,
     utils,
@@ -37,11 +38,13 @@ pub(crate) enum Field {
     Protocol,
     Port,
     Family,
+    Zone,
 }
 
 /// A set, or a map if it has values.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Set {
+    pub(crate) table: &'static CStr,
     pub(crate) name: &'static CStr,
     pub(crate) key: &'static [Field],
     pub(crate) value: &'static [Field],
@@ -71,31 +74,32 @@ pub(crate) struct Hook {
 /// Changes that happen all or not at all.
 pub(crate) struct Transaction {
     batch: Batch,
+    /// Where chains, rules and sets are made.
     table: &'static CStr,
     sets: u32,
 }
 
 impl Transaction {
-    pub(crate) fn new(table: &'static CStr) -> Self {
+    pub(crate) fn new() -> Self {
         let mut batch = Batch::default();
         batch.push_unanswered(libc::NFNL_MSG_BATCH_BEGIN as u16, 0, STEP, "begin", |bytes| {
             drop(OpBatchBeginDo::encode_request(bytes, &batch_header()));
         });
-        Transaction { batch, table, sets: 0 }
+        Transaction { batch, table: c"", sets: 0 }
     }
 
-    /// Makes the table; it must not be there.
-    pub(crate) fn table(&mut self, comment: &str) {
-        let name = self.table;
+    /// Makes a table, which must not be there; what comes after it is made in it.
+    pub(crate) fn table(&mut self, name: &'static CStr, comment: &str, keeping: Keeping) {
+        self.table = name;
         self.push(libc::NFT_MSG_NEWTABLE, CREATE | libc::NLM_F_EXCL, "table", |bytes| {
             OpNewtableDo::encode_request(bytes, &header())
                 .push_name(name)
+                .push_flags(keeping.flags())
                 .push_userdata(&comment_data(comment));
         });
     }
 
-    pub(crate) fn delete_table(&mut self) {
-        let name = self.table;
+    pub(crate) fn delete_table(&mut self, name: &CStr) {
         self.push(libc::NFT_MSG_DELTABLE, 0, "table", |bytes| {
             OpDeltableDo::encode_request(bytes, &header()).push_name(name);
         });
@@ -131,7 +135,7 @@ impl Transaction {
     }
 
     pub(crate) fn set(&mut self, set: &Set) {
-        let table = self.table;
+        let table = set.table;
         self.sets += 1;
         let id = self.sets;
         self.push(libc::NFT_MSG_NEWSET, CREATE, format!("set {}", set.name.to_string_lossy()), |bytes| {
@@ -173,16 +177,15 @@ impl Transaction {
 
     /// A message for each run of the same set and subject, so that an error tells which.
     fn elements(&mut self, kind: libc::c_int, flags: i32, elements: &[Element], owner: Option<&str>) {
-        let table = self.table;
         let alike = |a: &Element, b: &Element| a.set == b.set && a.subject == b.subject;
         let size = |one: &Element| 64 + 2 * one.key.len() + one.value.as_ref().map_or(0, Vec::len);
         let size = elements.iter().map(size).max().unwrap_or(1) + owner.map_or(0, str::len);
         for chunk in elements.chunk_by(alike).flat_map(|run| run.chunks((MESSAGE / size).max(1))) {
             self.push(kind, flags, &chunk[0].subject, |bytes| match kind {
                 libc::NFT_MSG_DELSETELEM => {
-                    push_elements(OpDelsetelemDo::encode_request(bytes, &header()), table, chunk, None);
+                    push_elements(OpDelsetelemDo::encode_request(bytes, &header()), chunk, None);
                 }
-                _ => push_elements(OpNewsetelemDo::encode_request(bytes, &header()), table, chunk, owner),
+                _ => push_elements(OpNewsetelemDo::encode_request(bytes, &header()), chunk, owner),
             });
         }
     }
@@ -197,6 +200,11 @@ impl Transaction {
         self.batch.push_unanswered(message(kind), flags, STEP, subject, body);
     }
 
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.len() == 1
+    }
+
     /// Does it. In force when this returns.
     pub(crate) fn commit(mut self, socket: &mut Socket) -> Result<(), Error> {
         // Success is acknowledged by the last request: by the end mark only since Linux 6.10.
@@ -208,28 +216,62 @@ impl Transaction {
     }
 }
 
-/// The comment of the table of this name, or none if there is no such table.
-pub(crate) fn table_comment(socket: &mut Socket, table: &CStr) -> Result<Option<String>, Error> {
+/// Who may change a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// Only whoever has the socket that made it; when that is closed, the table stays and is anybody's
+    /// (Linux 6.9).
+    OwnedAndKept,
+    /// Only whoever has the socket that made it; with that it goes (Linux 5.12).
+    Owned,
+}
+
+impl Keeping {
+    fn flags(self) -> u32 {
+        let (owner, persist) = (TableFlags::Owner as u32, TableFlags::Persist as u32);
+        match self {
+            Keeping::OwnedAndKept => owner | persist,
+            Keeping::Owned => owner,
+        }
+    }
+}
+
+/// A table that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableSeen {
+    pub(crate) comment: String,
+    /// The address of the netlink socket that alone may change it; none: anybody.
+    pub(crate) owner: Option<u32>,
+}
+
+/// The tables of these names, none for one that is not there.
+pub(crate) fn tables<const N: usize>(
+    socket: &mut Socket,
+    names: [&'static CStr; N],
+) -> Result<[Option<TableSeen>; N], Error> {
     let mut batch = Batch::default();
-    batch.push(message(libc::NFT_MSG_GETTABLE), 0, "look at nftables", table.to_string_lossy(), |bytes| {
-        OpGettableDo::encode_request(bytes, &header()).push_name(table);
-    });
-    let mut comment = None;
-    let result = socket.query(batch, |_, _, body| {
+    for name in names {
+        // The table is the answer; an acknowledgement besides would be one more to read.
+        let kind = message(libc::NFT_MSG_GETTABLE);
+        batch.push_unanswered(kind, 0, "look at nftables", name.to_string_lossy(), |bytes| {
+            OpGettableDo::encode_request(bytes, &header()).push_name(name);
+        });
+    }
+    let mut seen = [const { None }; N];
+    let failures = socket.exchange(batch, |index, _, body| {
         let (_, attributes) = OpNewtableDo::decode_request(body);
-        comment = Some(attributes.get_userdata().ok().and_then(comment_in).unwrap_or_default());
+        let comment = attributes.get_userdata().ok().and_then(comment_in).unwrap_or_default();
+        seen[index] = Some(TableSeen { comment, owner: attributes.get_owner().ok() });
     });
-    match result {
-        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
-        Err(error) => Err(error),
-        Ok(()) => Ok(comment),
+    match failures.into_iter().find(|failure| failure.error.errno() != Some(libc::ENOENT)) {
+        Some(failure) => Err(failure.error),
+        None => Ok(seen),
     }
 }
 
 /// Which of the elements are there and marked as `owner`'s (none: whoever's).
 pub(crate) fn present(
     socket: &mut Socket,
-    table: &CStr,
     elements: Vec<Element>,
     owner: Option<&str>,
 ) -> Result<Vec<Element>, Error> {
@@ -246,7 +288,7 @@ pub(crate) fn present(
                 &element.subject,
                 |bytes| {
                     let one = std::slice::from_ref(element);
-                    push_elements(OpGetsetelemDo::encode_request(bytes, &header()), table, one, None);
+                    push_elements(OpGetsetelemDo::encode_request(bytes, &header()), one, None);
                 },
             );
         }
@@ -269,14 +311,9 @@ fn element_comment(body: &[u8]) -> Option<String> {
     comment_in(element.get_userdata().ok()?)
 }
 
-fn push_elements(
-    list: PushSetelemListAttrs<&mut Vec<u8>>,
-    table: &CStr,
-    elements: &[Element],
-    owner: Option<&str>,
-) {
+fn push_elements(list: PushSetelemListAttrs<&mut Vec<u8>>, elements: &[Element], owner: Option<&str>) {
     let Some(first) = elements.first() else { return };
-    let mut list = list.push_table(table).push_set(first.set.name).nested_elements();
+    let mut list = list.push_table(first.set.table).push_set(first.set.name).nested_elements();
     for element in elements {
         let mut one = list.nested_elem().nested_key().push_value(&element.key).end_nested();
         if let Some(end) = &element.end {
@@ -329,7 +366,7 @@ impl Field {
             Field::Interface => libc::IFNAMSIZ as u32,
             Field::V4 => 4,
             Field::V6 => 16,
-            Field::Port => 2,
+            Field::Port | Field::Zone => 2,
             Field::Protocol | Field::Family => 1,
         }
     }
@@ -341,7 +378,9 @@ impl Field {
             Field::V4 => 7,
             Field::V6 => 8,
             Field::Protocol => 12,
-            Field::Port => 13,
+            // A zone has no type of its own, and nft 1.0.6 crashes at an integer in a concatenation. As a port it
+            // is shown with its bytes the other way round.
+            Field::Port | Field::Zone => 13,
             Field::Interface => 41,
         }
     }

@@ -172,12 +172,17 @@ fn network() -> Vec<Probe> {
             let result = results.iter().find(|(tried, _)| *tried == part).map(|(_, result)| *result);
             let (name, modules) = match part {
                 Part::Veth => ("veth", "veth"),
-                Part::Table => ("nftables", "nf_tables"),
+                Part::Table => ("nftables with owned tables", "nf_tables (Linux 5.12)"),
                 Part::Ranges => ("nftables ranges in concatenations", "nf_tables (Linux 5.6)"),
                 Part::Nat => ("nftables NAT for inet", "nft_chain_nat, nft_nat, nft_masq (Linux 5.2)"),
                 Part::Fib => ("nftables fib", "nft_fib_inet"),
                 Part::Conntrack => ("nftables connection tracking", "nft_ct"),
-                Part::Whole => ("table inet nshost", "nf_tables and its parts above"),
+                Part::Kept => (
+                    "nftables tables that outlive their owner",
+                    "nf_tables (Linux 6.9); without, the guard of a link goes with the launchers, and so with its \
+                     container: a few milliseconds are open when the last launcher is killed",
+                ),
+                Part::Whole => ("tables inet nshost and nshost-nat", "nf_tables and its parts above"),
             };
             match result {
                 Some(Ok(())) => present(name, "works"),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     sys::{stat::fstat, statfs::fstatfs},
     unistd::Pid,
 };
@@ -42,22 +43,55 @@ fn start_time(pid: Pid) -> Result<u64, Error> {
     start.ok_or_else(|| Error::new("read", path, io::Error::from(io::ErrorKind::InvalidData)))
 }
 
+/// This process.
+pub(crate) fn own() -> Result<ProcessId, Error> {
+    let pid = nix::unistd::getpid();
+    let pidfd = open(pid.as_raw())?.ok_or_else(|| Error::new("open pidfd", "of itself", Errno::ESRCH))?;
+    identify(&pidfd, pid)
+}
+
 /// Kills exactly this process, if it is still there; its PID namespace dies with it.
 pub fn kill(process: ProcessId) -> Result<(), Error> {
-    let subject = format!("process {}", process.pid);
-    // SAFETY: numbers only.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, process.pid, 0) };
-    if fd < 0 {
-        let error = Error::last("open pidfd", subject);
-        return if error.errno() == Some(libc::ESRCH) { Ok(()) } else { Err(error) };
+    match hold(process)? {
+        Some(pidfd) => signal(&pidfd, libc::SIGKILL),
+        None => Ok(()),
     }
-    // SAFETY: a new fd that nobody else owns.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+}
+
+/// A copy of a descriptor that exactly this process has (`pidfd_getfd(2)`, Linux 5.6); none if the process
+/// is not there any more, or has no such descriptor.
+pub(crate) fn descriptor_of(process: ProcessId, number: RawFd) -> Result<Option<OwnedFd>, Error> {
+    let Some(pidfd) = hold(process)? else { return Ok(None) };
+    // SAFETY: an open pidfd and numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) };
+    if fd >= 0 {
+        // SAFETY: a new, close-on-exec fd that nobody else owns.
+        return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }));
+    }
+    let error = Error::last("take a descriptor of", format!("process {}", process.pid));
+    match error.errno() {
+        Some(libc::EBADF | libc::ESRCH) => Ok(None),
+        _ => Err(error),
+    }
+}
+
+/// A descriptor of exactly this process; none if it is not there any more.
+fn hold(process: ProcessId) -> Result<Option<OwnedFd>, Error> {
+    let Some(pidfd) = open(process.pid)? else { return Ok(None) };
     // The pidfd holds on to whoever has the pid now; its birth tells whether that is the one.
-    match identify(&pidfd, Pid::from_raw(process.pid)) {
-        Ok(found) if found == process => signal(&pidfd, libc::SIGKILL),
-        _ => Ok(()),
+    let same = identify(&pidfd, Pid::from_raw(process.pid)).is_ok_and(|found| found == process);
+    Ok(same.then_some(pidfd))
+}
+
+fn open(pid: i32) -> Result<Option<OwnedFd>, Error> {
+    // SAFETY: numbers only.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd >= 0 {
+        // SAFETY: a new, close-on-exec fd that nobody else owns.
+        return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }));
     }
+    let error = Error::last("open pidfd", format!("process {pid}"));
+    if error.errno() == Some(libc::ESRCH) { Ok(None) } else { Err(error) }
 }
 
 /// Sends a signal through a pidfd; a process that has ended takes none, which is no error.

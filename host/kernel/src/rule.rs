@@ -20,8 +20,9 @@ const FIRST: u32 = Registers::Reg3200 as u32;
 const EXPRESSION_DATA: u16 = 2;
 /// `NFT_FIB_RESULT_ADDRTYPE`; `netlink_bindings` 0.3 has another number.
 const ADDRESS_TYPE: u32 = 3;
-/// `NF_CT_STATE_BIT` of established and related.
-const FOLLOWS: u32 = 2 | 4;
+/// `IP_CT_DIR_ORIGINAL` and `IP_CT_DIR_REPLY`.
+const ORIGINAL: u8 = 0;
+const REPLY: u8 = 1;
 /// `NF_CT_STATE_INVALID_BIT`.
 const INVALID: u32 = 1;
 /// `IPS_DST_NAT`: the flow's destination was translated.
@@ -42,6 +43,14 @@ pub(crate) enum Load {
     Destination(Family),
     /// The transport protocol's destination port.
     Port,
+    /// The protocol of the packet's flow, which for an ICMP error is another than its own.
+    FlowProtocol,
+    /// The port to which the flow's first packet was sent.
+    FlowPort,
+    /// The port by which the flow is answered: where its destination was translated, that of the container.
+    FlowAnswerPort,
+    /// The conntrack zone in which the flow was begun.
+    FlowZone,
 }
 
 /// A rule that is being written. Methods add conditions; the last call says what becomes of the packet.
@@ -87,6 +96,50 @@ impl Rule {
             .is(&first_bytes([0xfe, 0x80]))
     }
 
+    /// Only what comes in by, or goes out by, a link of this group.
+    pub(crate) fn by_group(mut self, side: Load, group: u32) -> Self {
+        let key = if let Load::In = side { libc::NFT_META_IIFGROUP } else { libc::NFT_META_OIFGROUP };
+        self.list().nested_elem().nested_data_meta().push_key(key as u32).push_dreg(FIRST);
+        self.is(&group.to_ne_bytes())
+    }
+
+    /// Only ICMP messages (for IPv6: ICMPv6) of this type: its first byte.
+    pub(crate) fn icmp(mut self, family: Family, kind: u8) -> Self {
+        let protocol = match family {
+            Family::V4 => libc::IPPROTO_ICMP,
+            Family::V6 => libc::IPPROTO_ICMPV6,
+        };
+        self = self.family(family).load(Load::Protocol, FIRST).is(&[protocol as u8]);
+        let payload = self.list().nested_elem().nested_data_payload().push_dreg(FIRST);
+        drop(payload.push_base(PayloadBase::TransportHeader as u32).push_offset(0).push_len(1));
+        self.is(&[kind])
+    }
+
+    /// Flows that this packet begins are of the conntrack zone that the map has for the key, in the direction
+    /// of their beginning: no packet of another zone is ever taken for one of theirs.
+    pub(crate) fn begin_in_zone(self, key: &[Load], map: &Set) -> Self {
+        let mut rule = self.key(key).look_up(map);
+        let ct = rule.list().nested_elem().nested_data_ct().push_key(libc::NFT_CT_ZONE as u32);
+        drop(ct.push_direction(ORIGINAL).push_sreg(FIRST));
+        rule
+    }
+
+    /// Only what goes the way of its flow's first packet.
+    pub(crate) fn onward(self) -> Self {
+        self.direction(ORIGINAL)
+    }
+
+    /// Only answers to its flow's first packet.
+    pub(crate) fn answering(self) -> Self {
+        self.direction(REPLY)
+    }
+
+    fn direction(mut self, direction: u8) -> Self {
+        let key = libc::NFT_CT_DIRECTION as u32;
+        self.list().nested_elem().nested_data_ct().push_key(key).push_dreg(FIRST);
+        self.is(&[direction])
+    }
+
     /// Only what is addressed to this host, by whatever of its addresses.
     pub(crate) fn for_this_host(mut self) -> Self {
         self.list()
@@ -96,11 +149,6 @@ impl Rule {
             .push_result(ADDRESS_TYPE)
             .push_flags(FibFlags::Daddr as u32);
         self.is(&u32::from(libc::RTN_LOCAL).to_ne_bytes())
-    }
-
-    /// Only what belongs to a flow whose first packet came through, or is an error message about one.
-    pub(crate) fn of_known_flow(self) -> Self {
-        self.conntrack(libc::NFT_CT_STATE, FOLLOWS)
     }
 
     /// Only what belongs to no flow and cannot begin one: it would leave without being translated.
@@ -199,8 +247,19 @@ impl Rule {
                 self.payload(what, register, 2);
                 return self;
             }
+            Load::FlowProtocol => return self.flow(libc::NFT_CT_PROTOCOL, ORIGINAL, register),
+            Load::FlowPort => return self.flow(libc::NFT_CT_PROTO_DST, ORIGINAL, register),
+            Load::FlowAnswerPort => return self.flow(libc::NFT_CT_PROTO_SRC, REPLY, register),
+            Load::FlowZone => return self.flow(libc::NFT_CT_ZONE, ORIGINAL, register),
         };
         self.list().nested_elem().nested_data_meta().push_key(meta as u32).push_dreg(register);
+        self
+    }
+
+    /// What conntrack knows of the packet's flow.
+    fn flow(mut self, key: libc::c_int, direction: u8, register: u32) -> Self {
+        let ct = self.list().nested_elem().nested_data_ct().push_key(key as u32);
+        drop(ct.push_direction(direction).push_dreg(register));
         self
     }
 
@@ -270,7 +329,13 @@ fn registers(what: Load) -> u32 {
     match what {
         Load::In | Load::Out => libc::IFNAMSIZ as u32 / 4,
         Load::Source(family) | Load::Destination(family) => address_length(family) / 4,
-        Load::Family | Load::Protocol | Load::Port => 1,
+        Load::Family
+        | Load::Protocol
+        | Load::Port
+        | Load::FlowProtocol
+        | Load::FlowPort
+        | Load::FlowAnswerPort
+        | Load::FlowZone => 1,
     }
 }
 

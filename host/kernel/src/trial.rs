@@ -22,9 +22,9 @@ use nshost_plan::Family;
 use crate::{
     Error, link,
     netlink::Socket,
-    nft::{Field, Hook, Set, Transaction},
+    nft::{Field, Hook, Keeping, Set, Transaction},
     rule::{Load, Rule},
-    ruleset,
+    ruleset::{GROUP, TABLES},
 };
 
 /// What of the network is tried.
@@ -36,12 +36,21 @@ pub(crate) enum Part {
     Nat,
     Fib,
     Conntrack,
+    Kept,
     Whole,
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 7] =
-        [Part::Veth, Part::Table, Part::Ranges, Part::Nat, Part::Fib, Part::Conntrack, Part::Whole];
+    pub(crate) const ALL: [Part; 8] = [
+        Part::Veth,
+        Part::Table,
+        Part::Ranges,
+        Part::Nat,
+        Part::Fib,
+        Part::Conntrack,
+        Part::Kept,
+        Part::Whole,
+    ];
 
     fn attempt(self) -> Result<(), Error> {
         match self {
@@ -49,7 +58,7 @@ impl Part {
             Part::Table => table(c"try_table", |_| {}),
             Part::Ranges => table(c"try_ranges", |t| {
                 let key = &[Field::Interface, Field::V4];
-                t.set(&Set { name: c"ranges", key, value: &[], ranges: true });
+                t.set(&Set { table: c"try_ranges", name: c"ranges", key, value: &[], ranges: true });
             }),
             Part::Nat => table(c"try_nat", |t| {
                 t.chain(
@@ -67,22 +76,26 @@ impl Part {
             }),
             Part::Conntrack => table(c"try_ct", |t| {
                 t.chain(c"ct", Some(&Hook { number: libc::NF_INET_FORWARD, priority: 0, kind: c"filter" }));
-                t.rule(c"ct", &Rule::new("").in_set(&[Load::In], &ruleset::LINKS).of_known_flow().accept());
+                t.rule(c"ct", &Rule::new("").by_group(Load::In, GROUP).answering().accept());
             }),
+            Part::Kept => {
+                let mut transaction = Transaction::new();
+                transaction.table(c"try_kept", "", Keeping::OwnedAndKept);
+                transaction.commit(&mut Socket::netfilter()?)
+            }
             Part::Whole => {
-                let mut transaction = Transaction::new(ruleset::TABLE);
-                ruleset::create(&mut transaction);
+                let mut transaction = Transaction::new();
+                TABLES.iter().for_each(|table| table.create(&mut transaction, Keeping::Owned));
                 transaction.commit(&mut Socket::netfilter()?)
             }
         }
     }
 }
 
-/// A table with one set and what else is to be tried. It goes with its network namespace.
+/// A table and what else is to be tried. It goes with its socket.
 fn table(name: &'static CStr, more: impl FnOnce(&mut Transaction)) -> Result<(), Error> {
-    let mut transaction = Transaction::new(name);
-    transaction.table("");
-    transaction.set(&ruleset::LINKS);
+    let mut transaction = Transaction::new();
+    transaction.table(name, "", Keeping::Owned);
     more(&mut transaction);
     transaction.commit(&mut Socket::netfilter()?)
 }

@@ -100,6 +100,14 @@ pub(crate) fn new_macs(count: usize) -> Result<Vec<Mac>, Error> {
     Ok(macs)
 }
 
+/// A conntrack zone at random, which makes it unlikely that the last container that had it ended a short time
+/// ago; not 0, where everybody's flows are.
+pub(crate) fn new_zone() -> Result<u16, Error> {
+    let mut bytes = [0; 2];
+    random(&mut bytes)?;
+    Ok(u16::from_ne_bytes(bytes).max(1))
+}
+
 fn random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO));

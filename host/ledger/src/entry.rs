@@ -14,10 +14,10 @@ use nix::{
 use nshost_plan::codec;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{ForwardingHold, ProcessId, Record, store::EntryName};
+use crate::{ForwardingHold, Guarding, ProcessId, Record, store::EntryName};
 
 /// The file's first bytes; another format gets another number.
-const MARK: &[u8] = b"nshost1\n";
+const MARK: &[u8] = b"nshost2\n";
 /// The most bytes of a file: the record, and some hundred times the notes of a long life.
 const MAX_BYTES: usize = codec::MAX_FRAME + (1 << 20);
 
@@ -28,6 +28,8 @@ pub(crate) enum Note {
     Forwarding(Vec<ForwardingHold>),
     /// The container's first process.
     Started(ProcessId),
+    /// Where the launcher has the socket that owns the firewall's tables.
+    Guarding(Guarding),
     /// The container has ended and was undone, as far as the kernel does that at once.
     Gone,
 }
@@ -95,6 +97,7 @@ pub(crate) fn parse(name: &EntryName, bytes: &[u8]) -> Content {
         match take(&mut rest) {
             Ok(Some(Note::Forwarding(holds))) => record.forwarding = holds,
             Ok(Some(Note::Started(process))) => record.process = Some(process),
+            Ok(Some(Note::Guarding(guarding))) => record.guarding = Some(guarding),
             Ok(Some(Note::Gone)) => gone = true,
             Ok(None) => break,
             Err(reason) => {
@@ -192,12 +195,14 @@ mod tests {
             name: Some("web".parse().unwrap()),
             instance: name.instance,
             boot: "boot".into(),
-            host: NetworkNamespaceId { device: 4, inode: 4026531840 },
+            host: NetworkNamespaceId::Cookie { cookie: 1, inode: 4026531840 },
+            zone: 1,
             host_is_private: false,
             plan: Plan::default(),
             macs: Vec::new(),
             forwarding: Vec::new(),
             process: None,
+            guarding: None,
         };
         let bytes = with_record(&record).unwrap();
         (name, record, bytes)

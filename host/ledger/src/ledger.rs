@@ -6,7 +6,7 @@ use nshost_policy::Permit;
 
 use crate::{
     Claim, Collection, ContainerName, Error, Host, HostLock, Life, Receipt, Record, Standing,
-    claim::new_macs,
+    claim::{new_macs, new_zone},
     collect::collection,
     reserve::Reservation,
     standing::{Known, Seen, look, scan, standing},
@@ -33,14 +33,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the state directory, and makes it if only its last component is missing. To be called in the
-    /// network namespace that is to be the host's.
-    pub fn open(directory: &Path) -> Result<Ledger, Error> {
-        Ledger::open_for(directory, Host::current()?)
-    }
-
-    /// The same for a host that is already known.
-    pub fn open_for(directory: &Path, host: Host) -> Result<Ledger, Error> {
+    /// Opens the state directory, and makes it if only its last component is missing. `host` is where the
+    /// caller is.
+    pub fn open(directory: &Path, host: Host) -> Result<Ledger, Error> {
         Ok(Ledger { store: Rc::new(Store::open(directory)?), host, known: RefCell::default() })
     }
 
@@ -96,10 +91,12 @@ impl Ledger {
             boot: self.host.boot.clone(),
             host: self.host.network,
             host_is_private: origin.host_is_private,
+            zone: new_zone()?,
             macs: new_macs(plan.links().count())?,
             plan,
             forwarding: Vec::new(),
             process: None,
+            guarding: None,
         };
         self.check_free(&Reservation::of(&record), &claim.owned.name)?;
         Receipt::write(claim, record)

@@ -8,8 +8,8 @@
 //!
 //! ```no_run
 //! # use nshost_ledger::*; use nshost_policy::Permit;
-//! # fn launch(permit: impl Fn(&Standing, u16) -> Permit, process: ProcessId) -> Result<(), Error> {
-//! let ledger = Ledger::open(&default_directory())?;
+//! # fn launch(host: Host, permit: impl Fn(&Standing, u16) -> Permit, process: ProcessId) -> Result<(), Error> {
+//! let ledger = Ledger::open(&default_directory(), host)?;
 //! let claim = ledger.claim()?; //             a number and an id of its own
 //! let standing = ledger.standing()?; //       facts: what others hold
 //! let permit = permit(&standing, claim.instance());

@@ -5,7 +5,7 @@ use std::{os::fd::RawFd, rc::Rc};
 use nshost_plan::Plan;
 
 use crate::{
-    Error, ForwardingHold, HostLock, ProcessId, Record,
+    Error, ForwardingHold, Guarding, HostLock, ProcessId, Record,
     claim::{Claim, Owned},
     entry::{self, Note},
     store::{EntryName, Store},
@@ -56,6 +56,17 @@ impl Receipt {
         }
         self.note(&Note::Forwarding(holds.clone()))?;
         self.record.forwarding = holds;
+        Ok(())
+    }
+
+    /// Writes down where this process has the socket that owns the firewall's tables. To be called before
+    /// they are changed.
+    pub fn guards(&mut self, lock: &HostLock, guarding: Guarding) -> Result<(), Error> {
+        if lock.key != self.owned.store.key {
+            return Err(Error::Mixed);
+        }
+        self.note(&Note::Guarding(guarding))?;
+        self.record.guarding = Some(guarding);
         Ok(())
     }
 

@@ -23,6 +23,8 @@ pub struct Record {
     pub boot: String,
     /// The network namespace in which its host side lies.
     pub host: NetworkNamespaceId,
+    /// The conntrack zone of what it begins, 1 to 65535, at random; unique among entries that hold something.
+    pub zone: u16,
     /// Whether that namespace was made for this launch alone (rootless) and vanishes with it.
     pub host_is_private: bool,
     /// What was permitted.
@@ -34,15 +36,38 @@ pub struct Record {
     pub forwarding: Vec<ForwardingHold>,
     /// The container's first process, once it exists.
     pub process: Option<ProcessId>,
+    /// Where its launcher has the socket that owns the firewall's tables, from before it changes them.
+    pub guarding: Option<Guarding>,
 }
 
-/// A network namespace's identity: device and inode of its file (`namespaces(7)`).
+/// A network namespace's identity: what no other one has in the same boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct NetworkNamespaceId {
-    /// Device of nsfs.
-    pub device: u64,
-    /// Inode.
-    pub inode: u64,
+pub enum NetworkNamespaceId {
+    /// Its cookie (`SO_NETNS_COOKIE`, Linux 5.14), never given again, and the inode of its file, by which it
+    /// can be looked for.
+    Cookie {
+        /// The cookie.
+        cookie: u64,
+        /// The inode in nsfs.
+        inode: u64,
+    },
+    /// On older kernels device and inode of its file (`namespaces(7)`): one that has ended may have had the
+    /// same.
+    File {
+        /// Device of nsfs.
+        device: u64,
+        /// Inode.
+        inode: u64,
+    },
+}
+
+/// A descriptor of a launcher's: the socket that owns the firewall's tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guarding {
+    /// The launcher.
+    pub launcher: ProcessId,
+    /// The descriptor's number there.
+    pub descriptor: i32,
 }
 
 /// A process that cannot be confused with a later one of the same pid.
@@ -72,8 +97,13 @@ impl Record {
         self.plan.links().zip(&self.macs).map(|((id, veth), mac)| (id, &veth.host, *mac))
     }
 
-    /// Whether anything of it is in the nftables table.
-    pub fn uses_nftables(&self) -> bool {
+    /// Whether there is anything between it and the host's network.
+    pub fn has_links(&self) -> bool {
+        !self.macs.is_empty()
+    }
+
+    /// Whether addresses are translated for it.
+    pub fn has_nat(&self) -> bool {
         self.plan.masquerades().next().is_some() || self.plan.forwards().next().is_some()
     }
 }

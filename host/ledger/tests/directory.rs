@@ -13,7 +13,7 @@ use nshost_ledger::{Error, Ledger, Problem};
 use support::{Scratch, Want, commit, host, ledger};
 
 fn refused(state: &Path) -> (Problem, &'static str) {
-    match Ledger::open_for(state, host("boot", 1)).expect_err("not refused") {
+    match Ledger::open(state, host("boot", 1)).expect_err("not refused") {
         error @ Error::Untrusted { problem, .. } => (problem, error.code()),
         other => panic!("{other}"),
     }
@@ -78,7 +78,7 @@ fn a_file_or_nothing_there_is_an_error() {
     fs::write(scratch.state(), "").unwrap();
     assert_eq!(refused(&scratch.state()).0, Problem::NotADirectory);
     let missing = scratch.path().join("a/b");
-    let error = Ledger::open_for(&missing, host("boot", 1)).unwrap_err();
+    let error = Ledger::open(&missing, host("boot", 1)).unwrap_err();
     assert_eq!((error.code(), error.subject()), ("io", missing.display().to_string()));
 }
 

@@ -148,7 +148,7 @@ fn facts_tell_what_is_held_in_a_fixed_order() {
 fn other_namespaces_and_boots_do_not_compete() {
     let scratch = Scratch::new();
     let here = ledger(&scratch);
-    let there = Ledger::open_for(&scratch.state(), host("boot", 2)).unwrap();
+    let there = Ledger::open(&scratch.state(), host("boot", 2)).unwrap();
     let one = commit(&here, &web()).unwrap();
     let two = commit(&there, &web()).unwrap();
     assert_eq!((one.record().instance, two.record().instance), (0, 1), "numbers are one space");
@@ -168,7 +168,7 @@ fn other_namespaces_and_boots_do_not_compete() {
 
     // After a boot nothing is left of anybody who does not live.
     drop(one.let_go().unwrap());
-    let after = Ledger::open_for(&scratch.state(), host("next boot", 1)).unwrap();
+    let after = Ledger::open(&scratch.state(), host("next boot", 1)).unwrap();
     let standing = after.standing().unwrap();
     assert!(standing.dead.is_empty() && standing.gone.is_empty() && standing.elsewhere.is_empty());
     assert!(scratch.entries().is_empty());

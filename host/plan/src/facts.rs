@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Argument, Cidr, Forward, LinkName};
+use crate::{Argument, Cidr, Forward, LinkName, reserved::METADATA};
 
 /// Everything that an evaluation depends on besides the module and the grants. The same facts give
 /// the same plan.
@@ -24,6 +24,8 @@ pub struct Facts {
     pub routes: Vec<Cidr>,
     /// The default routes, best first; at most one of each family.
     pub default_routes: Vec<DefaultRoute>,
+    /// Addresses that the host trusts to be what they are: next hops, name servers, DHCP servers.
+    pub trusted: Vec<IpAddr>,
     /// `uname -r`.
     pub kernel: String,
     /// Whether the launcher runs without root.
@@ -41,6 +43,8 @@ pub struct LinkFact {
     pub name: String,
     /// Whether it is administratively up.
     pub up: bool,
+    /// Whether nshost made it: it leads to a container.
+    pub ours: bool,
 }
 
 /// An address of the host.
@@ -90,7 +94,7 @@ pub enum FactKind {
     Instance,
     /// [`Facts::links`] and [`Taken::links`].
     Links,
-    /// [`Facts::addresses`], [`Facts::routes`] and [`Taken::networks`].
+    /// [`Facts::addresses`], [`Facts::routes`], [`Facts::trusted`] and [`Taken::networks`].
     Addresses,
     /// [`Facts::default_routes`].
     DefaultRoutes,
@@ -122,13 +126,16 @@ impl FactsRead {
 }
 
 impl Facts {
-    /// Whether a network has no address in common with the host's addresses and routes and with
-    /// what other containers hold.
+    /// Whether a network has no address in common with the host's addresses and routes, with what other
+    /// containers hold, and with what the host trusts.
     pub fn is_free(&self, network: Cidr) -> bool {
         let addresses = self.addresses.iter().map(|fact| fact.cidr);
         let mut known =
             addresses.chain(self.routes.iter().copied()).chain(self.taken.networks.iter().copied());
+        let metadata = METADATA.iter().map(|(address, _)| address);
+        let mut trusted = self.trusted.iter().chain(metadata);
         !known.any(|other| other.overlaps(network))
+            && !trusted.any(|address| network.contains_address(*address))
     }
 
     /// The first free network of length `prefix` in `range`, counted from the instance number so
@@ -160,6 +167,7 @@ impl Facts {
         if read.contains(FactKind::Addresses) {
             kept.addresses = self.addresses.clone();
             kept.routes = self.routes.clone();
+            kept.trusted = self.trusted.clone();
             kept.taken.networks = self.taken.networks.clone();
         }
         if read.contains(FactKind::DefaultRoutes) {

@@ -15,6 +15,7 @@ mod namespace;
 mod nat;
 mod plan;
 mod process;
+pub mod reserved;
 mod route;
 pub mod show;
 mod step;

@@ -16,6 +16,8 @@ pub struct LinkName(String);
 impl LinkName {
     /// The longest name, in bytes.
     pub const MAX: usize = 15;
+    /// How names begin that links get when their container has ended: nothing may be in the way of that.
+    pub const RETIRED: &str = "nshgone";
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -33,12 +35,13 @@ impl TryFrom<String> for LinkName {
     fn try_from(name: String) -> Result<Self, Error> {
         let length_ok = !name.is_empty() && name.len() <= Self::MAX;
         // "all" and "default" are directories beside the interfaces' own under /proc/sys/net/*/conf.
-        let reserved = matches!(name.as_str(), "." | ".." | "lo" | "all" | "default");
+        let reserved =
+            matches!(name.as_str(), "." | ".." | "lo" | "all" | "default") || name.starts_with(Self::RETIRED);
         if !length_ok || reserved || !Self::characters_ok(&name) {
             return Err(Error::new(
                 Code::NameInvalid,
                 &name,
-                "an interface name has 1 to 15 of the characters A-Z a-z 0-9 - _ . and is not lo, all or default",
+                "an interface name has 1 to 15 of the characters A-Z a-z 0-9 - _ . and is not lo, all, default or nshgone…",
             ));
         }
         Ok(LinkName(name))

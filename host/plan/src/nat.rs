@@ -141,7 +141,7 @@ impl fmt::Display for PortRange {
 pub struct Forward {
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// Only on this address of the host; `None`: on all of them, 127.0.0.1 included.
+    /// Only on this address of the host; `None`: on all of them but the loopback's.
     pub host_address: Option<IpAddr>,
     /// The ports on the host.
     pub ports: PortRange,
@@ -152,6 +152,9 @@ pub struct Forward {
 }
 
 impl Forward {
+    /// The one address of the loopback that a forward can be on: what is sent to `::1` stays on the host.
+    pub const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     /// The ports in the container.
     pub fn to_ports(&self) -> Result<PortRange, Error> {
         let last = u32::from(self.to_port) + self.ports.count() - 1;
@@ -172,8 +175,8 @@ impl Forward {
     pub fn collides(&self, other: &Forward) -> bool {
         let same_address = match (self.host_address, other.host_address) {
             (Some(mine), Some(theirs)) => mine == theirs,
-            (Some(one), None) => one.is_ipv4() == other.to.is_ipv4(),
-            (None, Some(one)) => one.is_ipv4() == self.to.is_ipv4(),
+            (Some(one), None) => !one.is_loopback() && one.is_ipv4() == other.to.is_ipv4(),
+            (None, Some(one)) => !one.is_loopback() && one.is_ipv4() == self.to.is_ipv4(),
             (None, None) => self.to.is_ipv4() == other.to.is_ipv4(),
         };
         same_address && self.protocol == other.protocol && self.ports.overlaps(other.ports)

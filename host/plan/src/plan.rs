@@ -257,6 +257,13 @@ impl Plan {
                     "a forward's host address is one of the host's, of the container address's family; leave it out for all",
                 ));
             }
+            if host.is_loopback() && host != Forward::LOOPBACK {
+                return Err(Error::new(
+                    Code::AddressInvalid,
+                    &host.to_string(),
+                    "of the loopback's addresses only 127.0.0.1 can lead to a container",
+                ));
+            }
         }
         let ports: u32 = self.forwards().map(|other| other.ports.count()).sum();
         if ports + forward.ports.count() > Self::MAX_FORWARDED_PORTS {
@@ -365,12 +372,27 @@ impl From<Plan> for Vec<Step> {
     }
 }
 
-/// The container-side and host-side networks of a plan's links.
+/// What a plan takes for itself, as the host sees it.
 impl Plan {
-    /// The networks that a link's host end joins.
+    /// The networks that the host reaches by the plan's links: those of its ends' addresses, and those that
+    /// routes lead to, but for a default route's, in which every other lies.
     pub fn host_networks(&self) -> impl Iterator<Item = Cidr> {
-        self.addresses()
-            .filter(|address| address.interface.side() == Side::Host)
-            .map(|address| address.cidr.network())
+        self.steps.iter().filter_map(|step| match step {
+            Step::Address(address) if address.interface.side() == Side::Host => Some(address.cidr.network()),
+            Step::Route(route) if route.interface.side() == Side::Host && route.to.prefix() != 0 => {
+                Some(route.to)
+            }
+            _ => None,
+        })
+    }
+
+    /// The addresses that the container has on links. Link-local IPv6 ones mean something on their link only
+    /// (RFC 4007), so everybody may have the same.
+    pub fn container_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let inside = self.addresses().filter(|address| address.interface.side() == Side::Container);
+        inside.map(|address| address.cidr.address()).filter(|address| match address {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+        })
     }
 }

@@ -139,7 +139,11 @@ fn nothing_is_asked_for_twice() {
         (Step::Up(HOST), Step::Up(HOST)),
         (route(CONTAINER, "0.0.0.0/0", None), route(CONTAINER, "0.0.0.0/0", Some("10.0.0.1"))),
         (masquerade("10.0.0.2"), masquerade("10.0.0.2")),
-        (forward(None, 80, 89, "10.0.0.2", 80), forward(Some("127.0.0.1"), 85, 99, "10.0.0.2", 1)),
+        (forward(None, 80, 89, "10.0.0.2", 80), forward(Some("192.0.2.1"), 85, 99, "10.0.0.2", 1)),
+        (
+            forward(Some("127.0.0.1"), 80, 89, "10.0.0.2", 80),
+            forward(Some("127.0.0.1"), 85, 99, "10.0.0.2", 1),
+        ),
         (veth("x", "y"), veth("x", "z")),
         (veth("x", "y"), veth("z", "y")),
         (address(HOST, "10.0.0.9/24"), address(CONTAINER, "10.0.0.9/24")),
@@ -149,6 +153,9 @@ fn nothing_is_asked_for_twice() {
     for step in [Step::Namespace(Namespace::Time), Step::PrivatePropagation] {
         assert_eq!(refused(&full(), step), Code::Duplicate);
     }
+    // The loopback is no part of all addresses.
+    let everywhere = fits(&full(), forward(None, 80, 89, "10.0.0.2", 80));
+    fits(&everywhere, forward(Some("127.0.0.1"), 85, 99, "10.0.0.2", 1));
     let both = fits(&full(), Step::Hostname(hostname("a")));
     fits(&both, Step::DomainName(hostname("a")));
 }

@@ -1,6 +1,6 @@
 //! What an operator grants to a script.
 
-use nshost_plan::{Limits, PortRange, Protocol, Side};
+use nshost_plan::{Forward, Limits, PortRange, Protocol, Side};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -46,14 +46,20 @@ impl Grants {
         let sides = [Side::Host, Side::Container];
         let ports = PortRange::new(1, u16::MAX).ok();
         let any = NamePattern::any;
-        let routes = sides.into_iter().flat_map(|side| networks().map(move |to| RouteRule { side, to }));
+        let routes = sides.into_iter().flat_map(|side| {
+            networks().map(move |to| RouteRule { side, to, for_containers: side == Side::Host })
+        });
+        let addresses = [None, Some(Forward::LOOPBACK)];
         let forwards = [Protocol::Tcp, Protocol::Udp]
             .into_iter()
-            .filter_map(|protocol| Some(ForwardRule { protocol, host_address: None, ports: ports? }));
+            .flat_map(|protocol| addresses.map(|host_address| (protocol, host_address)))
+            .filter_map(|(protocol, host_address)| {
+                Some(ForwardRule { protocol, host_address, ports: ports? })
+            });
         Grants {
             shares: allow([ShareRule::any()]),
             links: allow([LinkRule { host: any(), container: any(), max: None }]),
-            addresses: allow(networks().map(|range| AddressRule { range, side: None })),
+            addresses: allow(networks().map(|range| AddressRule { range, side: None, for_containers: true })),
             routes: allow(routes),
             masquerades: allow(networks().map(|source| MasqueradeRule { source, out: any() })),
             forwards: allow(forwards),

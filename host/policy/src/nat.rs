@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Cidr, Facts, Forward, Masquerade, PortRange, Protocol, show};
+use nshost_plan::{Cidr, Facts, Forward, LinkFact, Masquerade, PortRange, Protocol, show};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -72,7 +72,7 @@ impl Noun for MasqueradeRule {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ForwardRule {
     pub protocol: Protocol,
-    /// On this address alone; none: on any, and on all together.
+    /// On this address alone; none: on any but the loopback's, and on all of those together.
     pub host_address: Option<IpAddr>,
     pub ports: PortRange,
 }
@@ -103,7 +103,9 @@ impl Noun for ForwardRule {
     type Asked<'a> = &'a Forward;
 
     fn allows(&self, asked: &Forward) -> bool {
-        let address = self.host_address.is_none() || self.host_address == asked.host_address;
+        let on_loopback = asked.host_address.is_some_and(|address| address.is_loopback());
+        let any = self.host_address.is_none() && !on_loopback;
+        let address = any || self.host_address == asked.host_address;
         address && self.protocol == asked.protocol && self.ports.contains(asked.ports)
     }
 
@@ -111,7 +113,7 @@ impl Noun for ForwardRule {
         let address = match (self.host_address, asked.host_address) {
             (None, _) => true,
             (Some(mine), Some(theirs)) => mine == theirs,
-            (Some(mine), None) => mine.is_ipv4() == asked.to.is_ipv4(),
+            (Some(mine), None) => !mine.is_loopback() && mine.is_ipv4() == asked.to.is_ipv4(),
         };
         address && self.protocol == asked.protocol && self.ports.overlaps(asked.ports)
     }
@@ -121,7 +123,9 @@ impl Noun for ForwardRule {
     }
 
     fn covers(&self, other: &Self) -> bool {
-        let address = self.host_address.is_none() || self.host_address == other.host_address;
+        let on_loopback = other.host_address.is_some_and(|address| address.is_loopback());
+        let any = self.host_address.is_none() && !on_loopback;
+        let address = any || self.host_address == other.host_address;
         address && self.protocol == other.protocol && self.ports.contains(other.ports)
     }
 
@@ -141,9 +145,14 @@ impl Noun for ForwardRule {
     }
 }
 
-/// The way out must be an interface of the host.
+/// The way out must be an interface of the host, and lead out of it.
 pub(crate) fn masquerade_hurdle(masquerade: &Masquerade, facts: &Facts) -> Option<Hurdle> {
     const SHOWN: usize = 8;
+    let to_container = |link: &LinkFact| link.ours && link.name == masquerade.out.as_str();
+    if facts.taken.links.contains(&masquerade.out) || facts.links.iter().any(to_container) {
+        let hint = format!("{} leads to another container, which is no way out", masquerade.out);
+        return Some(Hurdle::conflict(hint));
+    }
     let mut names = facts.links.iter().map(|link| link.name.as_str());
     if names.clone().any(|name| name == masquerade.out.as_str()) {
         return None;

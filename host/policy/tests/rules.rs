@@ -87,7 +87,7 @@ fn facts() -> Facts {
 }
 
 fn link_fact(index: u32, name: &str) -> LinkFact {
-    LinkFact { index, name: name.to_string(), up: true }
+    LinkFact { index, name: name.to_string(), up: true, ours: false }
 }
 
 fn grants(tables: &str) -> Grants {
@@ -245,7 +245,10 @@ fn forwards_by_port_and_address() {
     let but = |host| format!("{}{}", on("*", "1-65535", ""), on(host, "22", "deny = true"));
     assert!(!allows(&so_far, &tcp(None, 20, 25), &but("192.0.2.7")));
     assert!(allows(&so_far, &tcp(None, 20, 25), &but("2001:db8::1")));
-    assert!(allows(&so_far, &tcp(Some("127.0.0.1"), 20, 25), &but("192.0.2.7")));
+    assert!(allows(&so_far, &tcp(None, 20, 25), &but("127.0.0.1")));
+    // The loopback takes a table that names it.
+    assert!(!allows(&so_far, &tcp(Some("127.0.0.1"), 80, 80), &on("*", "80", "")));
+    assert!(allows(&so_far, &tcp(Some("127.0.0.1"), 80, 80), &on("127.0.0.1", "80", "")));
     assert!(allows(&so_far, &tcp(None, 23, 25), &but("192.0.2.7")));
 }
 
@@ -272,8 +275,23 @@ fn what_the_host_has_is_not_taken_even_with_open_grants() {
     assert_eq!(ask(address(HOST, "192.0.2.9/28")), overlaps("192.0.2.7/24 of the host's \"eth0\""));
     assert_eq!(ask(address(HOST, "198.51.0.1/16")), overlaps("198.51.100.0/24 of the host's routes"));
     assert_eq!(ask(address(HOST, "10.9.0.5/30")), overlaps("10.9.0.0/24 of another container"));
-    assert_eq!(ask(address(CONTAINER, "10.9.0.5/30")), "");
-    assert!(ask(route(HOST, "0.0.0.0/0", None)).starts_with("the host has a default route"));
+    // What the container has is as much its own as what the host has towards it.
+    let it_overlaps = |what: &str| format!("it overlaps {what}; {free}");
+    assert_eq!(ask(address(CONTAINER, "10.9.0.5/30")), it_overlaps("10.9.0.0/24 of another container"));
+    assert_eq!(ask(address(CONTAINER, "192.0.2.9/30")), it_overlaps("192.0.2.7/24 of the host's \"eth0\""));
+    assert_eq!(ask(address(CONTAINER, "fe80::2/64")), "", "it means something on its link only");
+    let holds = |what: &str, trusted: &str| format!("{what} holds {trusted}; {free}");
+    let asks = "10.53.0.1, which the host asks or sends by";
+    assert_eq!(ask(address(HOST, "10.53.0.9/24")), holds("its network", asks));
+    assert_eq!(ask(address(CONTAINER, "10.53.0.1/24")), holds("it", asks));
+    let metadata = "169.254.169.254, the metadata service of most clouds";
+    assert_eq!(ask(address(HOST, "169.254.169.252/29")), holds("its network", metadata));
+    assert_eq!(ask(address(CONTAINER, "169.254.169.254/30")), holds("it", metadata));
+    assert!(ask(route(HOST, "10.53.0.0/16", None)).contains(asks));
+    assert!(ask(route(HOST, "169.254.0.0/16", None)).contains(metadata));
+    for wide in ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "64.0.0.0/2", "8.0.0.0/7"] {
+        assert!(ask(route(HOST, wide, None)).starts_with("the host has a default route"), "{wide}");
+    }
     assert_eq!(ask(route(HOST, "::/0", None)), "");
     assert!(ask(route(HOST, "192.0.2.128/25", None)).contains("lies in 192.0.2.7/24"));
     assert_eq!(ask(route(HOST, "192.0.0.0/16", None)), "", "the host's own network is more specific");

@@ -12,7 +12,7 @@ use nshost_policy::{
 /// A host with one link, on which the fixture `everything` finds all that it asks for.
 fn with_eth0() -> nshost_policy::wire::Question {
     let mut question = question();
-    question.facts.links = vec![LinkFact { index: 2, name: "eth0".into(), up: true }];
+    question.facts.links = vec![LinkFact { index: 2, name: "eth0".into(), up: true, ours: false }];
     question
 }
 

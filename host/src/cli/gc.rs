@@ -1,5 +1,6 @@
 //! `nshost gc`
 
+use nshost_kernel::host;
 use nshost_ledger::Ledger;
 use serde_json::json;
 
@@ -20,12 +21,13 @@ pub struct Arguments {
 
 /// Removes what is left of containers whose launcher is gone, and waits until the kernel has done it.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let ledger = Ledger::open(&nshost_ledger::default_directory())?;
+    let ledger = Ledger::open(&nshost_ledger::default_directory(), host::current()?)?;
     let lock = ledger.lock()?;
     let mut collection = ledger.collect(&lock)?;
     let mut collected = collect::dead(&mut collection)?;
     let vanished = collect::gone(&mut collection)?;
     collected.extend(vanished.into_iter().filter(|entry| !entry.errors.is_empty()));
+    collect::elsewhere(&mut collection)?;
     let pruned = Cache::open().prune();
     let failed = collected.iter().filter(|entry| !entry.errors.is_empty()).count();
     if arguments.json {

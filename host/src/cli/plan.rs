@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use nshost_kernel::{Socket, facts};
+use nshost_kernel::{Socket, facts, host};
 use nshost_ledger::{Ledger, Standing};
 use nshost_plan::{Facts, Namespace, Plan, show};
 use nshost_policy::{self as policy, Grants};
@@ -87,8 +87,8 @@ fn host_facts(request: &Request) -> Result<Facts, Failure> {
     // A launch without root has a host of its own, on which there is nothing yet. And where nothing was
     // launched so far, no directory is made only to look.
     let looks = !rootless && state.exists();
-    let standing = match looks.then(|| Ledger::open(&state)) {
-        Some(Ok(ledger)) => ledger.standing()?,
+    let standing = match looks.then(|| Ledger::open(&state, host::current().ok()?).ok()) {
+        Some(Some(ledger)) => ledger.standing()?,
         _ => Standing::default(),
     };
     let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();

@@ -43,7 +43,12 @@ fn reach(options: &Options, family: Family, network: Cidr, host: Endpoint, conta
     let out =
         out.ok_or("the host has no default route; say which interface is the way out: out=INTERFACE")?;
     nat::masquerade(inside.address(), &out)?;
-    nat::tcp(options.port).to(inside.address(), 80)
+    nat::tcp(options.port).to(inside.address(), 80)?;
+    match family {
+        Ipv4 => nat::tcp(options.port).on("127.0.0.1").to(inside.address(), 80),
+        // The kernel has no way from ::1 to a container.
+        Ipv6 => Ok(()),
+    }
 }
 
 nshost_sdk::setup!(setup);

@@ -149,3 +149,6 @@ pub fn soon(mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     }
     Ok(())
 }
+
+/// The beginning of a Python program that sends whole frames: `frames.py`.
+pub const FRAMES: &str = include_str!("frames.py");

@@ -32,8 +32,10 @@ fn accepted(grants: &Grants) {
 
 /// What was lacking is allowed once it is added; what stays denied, a denial touches.
 fn judges(grants: &Grants) {
-    let facts =
-        Facts { links: vec![LinkFact { index: 1, name: "eth0".into(), up: true }], ..Facts::default() };
+    let facts = Facts {
+        links: vec![LinkFact { index: 1, name: "eth0".into(), up: true, ours: false }],
+        ..Facts::default()
+    };
     let more = lacking(&PLAN, grants, &facts);
     let before = check(PLAN.clone(), grants, &facts);
     assert_eq!(before.verdicts.len(), PLAN.steps().len() + shared(&PLAN).count());

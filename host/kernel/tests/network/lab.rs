@@ -14,10 +14,10 @@ use std::{
 
 use nix::sched::{CloneFlags, setns, unshare};
 use nshost_kernel::{
-    Socket, facts,
-    network::{self, Wait},
+    Socket, facts, host,
+    network::{self, Held, Wait},
 };
-use nshost_ledger::{Host, Ledger, Mac, Origin, Receipt, Record};
+use nshost_ledger::{Ledger, Mac, Origin, Receipt, Record};
 use nshost_plan::{Facts, Plan};
 use nshost_policy::{Grants, check};
 
@@ -191,6 +191,7 @@ pub struct Lab {
 pub struct Container {
     pub receipt: Receipt,
     pub net: Net,
+    pub held: Held,
 }
 
 impl Lab {
@@ -198,11 +199,8 @@ impl Lab {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("nshost-kernel-{}-{number}", std::process::id()));
-        let mut host = Host::current().expect("host");
-        // This thread's, not the process's.
-        let file = nix::sys::stat::stat("/proc/thread-self/ns/net").expect("namespace");
-        (host.network.device, host.network.inode) = (file.st_dev, file.st_ino);
-        Lab { ledger: Ledger::open_for(&directory, host).expect("ledger"), directory }
+        let host = host::current().expect("host");
+        Lab { ledger: Ledger::open(&directory, host).expect("ledger"), directory }
     }
 
     /// Everything up to the receipt.
@@ -220,6 +218,7 @@ impl Lab {
             addresses: host.addresses,
             routes: host.routes,
             default_routes: host.default_routes,
+            trusted: host.trusted,
             taken: standing.taken,
             ..Facts::default()
         };
@@ -237,27 +236,40 @@ impl Lab {
     pub fn launch(&self, plan: Plan) -> Container {
         let mut receipt = self.receipt(plan);
         let net = Net::new();
-        self.try_set_up(&mut receipt, &net).unwrap_or_else(|error| panic!("{error}"));
-        Container { receipt, net }
+        let held = self.try_set_up(&mut receipt, &net).unwrap_or_else(|error| panic!("{error}"));
+        Container { receipt, net, held }
     }
 
-    pub fn try_set_up(&self, receipt: &mut Receipt, net: &Net) -> Result<(), nshost_kernel::Error> {
-        let others = self.others(receipt.record());
+    pub fn try_set_up(&self, receipt: &mut Receipt, net: &Net) -> Result<Held, nshost_kernel::Error> {
+        self.try_set_up_among(&self.others(receipt.record()), receipt, net)
+    }
+
+    pub fn try_set_up_among(
+        &self,
+        others: &[Record],
+        receipt: &mut Receipt,
+        net: &Net,
+    ) -> Result<Held, nshost_kernel::Error> {
         let lock = self.ledger.lock().expect("lock");
-        network::set_up(receipt, &lock, &others, &mut Socket::route()?, net.fd())
+        network::set_up(receipt, &lock, others, &mut Socket::route()?, net.fd())
     }
 
     /// Ends a container and removes what it was.
     pub fn end(&self, container: Container) {
-        let Container { receipt, net } = container;
+        let Container { receipt, net, held } = container;
         drop(net);
-        self.undo(receipt, Wait::Gone);
+        self.undo_held(receipt, Wait::Gone, held);
     }
 
+    /// Undoes what another process has made.
     pub fn undo(&self, receipt: Receipt, wait: Wait) {
+        self.undo_held(receipt, wait, Held::default());
+    }
+
+    pub fn undo_held(&self, receipt: Receipt, wait: Wait, held: Held) {
         let others = self.others(receipt.record());
         let _lock = self.ledger.lock().expect("lock");
-        let errors = network::take_down(receipt.record(), &others, wait);
+        let errors = network::take_down(receipt.record(), &others, wait, held);
         assert!(errors.is_empty(), "{errors:?}");
         receipt.finish().expect("finish");
     }

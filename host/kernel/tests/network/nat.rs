@@ -1,5 +1,6 @@
 //! What NAT opens, and what stays closed.
 
+use nshost_kernel::network::Wait;
 use nshost_plan::Protocol;
 
 use crate::{
@@ -46,7 +47,7 @@ fn a_forward_answers_from_everywhere() {
                 "the caller's source is kept"
             );
             assert_eq!(world.lan.call("192.168.7.1:8080"), NEIGHBOUR.parse().ok(), "on every address");
-            assert_eq!(world.host.call("127.0.0.1:8080"), "169.254.1.1".parse().ok());
+            assert!(world.host.is_blocked("127.0.0.1:8080"), "the loopback is nobody's but by name");
             assert_eq!(world.host.call(&published), HOST.parse().ok());
             assert_eq!(container.net.call(&published), "169.254.1.1".parse().ok(), "its own, from inside");
             assert_eq!(neighbour.net.call(&published), "169.254.2.2".parse().ok());
@@ -66,8 +67,7 @@ fn an_ipv6_forward_answers_but_on_the_loopback() {
             assert_eq!(world.internet.call(&published), "2001:db8:1::1".parse().ok());
             assert_eq!(world.host.call(&published), HOST_V6.parse().ok());
             assert_eq!(container.net.call(&published), "fd00:1::1".parse().ok());
-            let own = world.host.serving("[::1]:8080", || world.host.call("[::1]:8080"));
-            assert_eq!(own, "::1".parse().ok(), "the host's own service on ::1 stays reachable");
+            assert!(world.host.is_blocked("[::1]:8080"), "the loopback is nobody's but by name");
         });
         lab.end(container);
     });
@@ -79,6 +79,7 @@ fn forwards_of_udp_of_ranges_and_of_one_address() {
         let (world, lab) = (world(), Lab::new());
         let plan = nat("veth0", "169.254.1")
             .forwarding(Protocol::Udp, None, 5000, 1, CONTAINER)
+            .forwarding(Protocol::Udp, Some("127.0.0.1"), 5000, 1, CONTAINER)
             .forward(Some(HOST), 9000, 3, CONTAINER)
             .done();
         let container = lab.launch(plan);
@@ -108,10 +109,8 @@ fn a_forward_of_the_loopback_alone() {
             assert_eq!(world.host.call("127.0.0.1:8080"), "169.254.1.1".parse().ok());
             assert!(world.internet.is_blocked(&format!("{HOST}:8080")));
         });
-        assert_eq!(
-            sh("cat /proc/sys/net/ipv4/conf/{all,default,eth0,eth1,lo}/forwarding 2>/dev/null || true"),
-            ""
-        );
+        let switches = "cd /proc/sys/net/ipv4/conf; cat all/forwarding default/forwarding eth0/forwarding eth1/forwarding";
+        assert_eq!(sh(switches), "0\n0\n0\n0\n", "nobody from outside is routed for this");
         lab.end(container);
         assert_eq!(sh("cat /proc/sys/net/ipv4/conf/*/forwarding"), before);
     });
@@ -129,10 +128,11 @@ fn nothing_passes_between_uplinks() {
         let at = format!("{FAR}:80");
         world.internet.serving(&at, || {
             assert!(world.lan.is_blocked(&at), "forwarding is on for both, but not for this");
-            sh("nft flush chain inet nshost forward");
+            drop(container.held);
+            sh("nft flush chain inet nshost-nat forward");
             assert_eq!(world.lan.call(&at), NEIGHBOUR.parse().ok(), "it was the table that blocked");
         });
-        lab.end(container);
+        lab.undo(container.receipt, Wait::Gone);
     });
 }
 
@@ -144,10 +144,11 @@ fn nothing_passes_between_uplinks_for_ipv6() {
         let at = format!("[{FAR_V6}]:80");
         world.internet.serving(&at, || {
             assert!(world.lan.is_blocked(&at));
-            sh("nft flush chain inet nshost forward");
+            drop(container.held);
+            sh("nft flush chain inet nshost-nat forward");
             assert_eq!(world.lan.call(&at), "2001:db8:7::2".parse().ok(), "it was the table that blocked");
         });
-        lab.end(container);
+        lab.undo(container.receipt, Wait::Gone);
     });
 }
 
@@ -188,6 +189,7 @@ fn a_container_has_no_other_source_than_its_own() {
                 container.net.asks("169.254.1.2:0", "169.254.1.1:53").is_some(),
                 "with its own it is heard"
             );
+            drop(container.held);
             sh("nft flush chain inet nshost guard");
             assert!(
                 container.net.asks("10.99.0.1:0", "169.254.1.1:53").is_some(),
@@ -195,7 +197,7 @@ fn a_container_has_no_other_source_than_its_own() {
             );
         });
         drop(world);
-        lab.end(container);
+        lab.undo(container.receipt, Wait::Gone);
     });
 }
 
@@ -221,7 +223,8 @@ fn a_network_behind_a_container_is_heard() {
 fn the_hosts_loopback_is_out_of_reach() {
     on_host(|| {
         let (world, lab) = (world(), Lab::new());
-        let container = lab.launch(nat("veth0", "169.254.1").forward(None, 8080, 1, CONTAINER).done());
+        let plan = nat("veth0", "169.254.1").forward(Some("127.0.0.1"), 8080, 1, CONTAINER);
+        let container = lab.launch(plan.done());
         assert_eq!(
             sh("cat /proc/sys/net/ipv4/conf/veth0/route_localnet"),
             "1\n",
@@ -233,10 +236,11 @@ fn the_hosts_loopback_is_out_of_reach() {
              ip route add 127.0.0.1/32 via 169.254.1.1 src 169.254.1.2");
         world.host.serving("127.0.0.1:631", || {
             assert!(container.net.is_blocked("127.0.0.1:631"));
+            drop(container.held);
             sh("nft flush chain inet nshost guard");
             assert!(container.net.call("127.0.0.1:631").is_some(), "it was the table that blocked");
         });
-        lab.end(container);
+        lab.undo(container.receipt, Wait::Gone);
     });
 }
 
@@ -274,19 +278,22 @@ fn a_router_does_not_route_for_a_container_without_nat() {
 }
 
 #[test]
-fn a_router_does_not_route_for_a_container_outside_of_the_table() {
+fn a_router_does_not_route_for_a_container_whose_link_routes() {
     on_host(|| {
         let (world, lab) = (world(), Lab::new());
         sh("echo 1 > /proc/sys/net/ipv4/ip_forward");
         let container = lab.launch(nat_less("veth0").done());
-        assert_eq!(sh("nft list ruleset"), "");
         world.internet.sh(&format!("ip route replace 169.254.1.0/30 via {HOST}"));
         let far = format!("{FAR}:80");
         world.internet.serving(&far, || {
             assert!(container.net.is_blocked(&far));
+            // As when somebody sets `ip_forward` anew.
             sh("echo 1 > /proc/sys/net/ipv4/conf/veth0/forwarding");
-            assert_eq!(container.net.call(&far), CONTAINER.parse().ok(), "it was this that blocked");
+            assert!(container.net.is_blocked(&far));
+            drop(container.held);
+            sh("nft flush chain inet nshost forward");
+            assert_eq!(container.net.call(&far), CONTAINER.parse().ok(), "it was the table that blocked");
         });
-        lab.end(container);
+        lab.undo(container.receipt, Wait::Gone);
     });
 }

@@ -29,7 +29,7 @@ pub fn want(number: usize) -> Want {
 }
 
 pub fn open(state: &str) -> Ledger {
-    Ledger::open_for(Path::new(state), host("boot", 1)).unwrap()
+    Ledger::open(Path::new(state), host("boot", 1)).unwrap()
 }
 
 pub fn main(arguments: &[String]) {

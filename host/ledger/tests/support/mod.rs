@@ -106,12 +106,12 @@ impl Want {
 
 /// A host that need not exist.
 pub fn host(boot: &str, inode: u64) -> Host {
-    Host { boot: boot.into(), network: NetworkNamespaceId { device: 4, inode } }
+    Host { boot: boot.into(), network: NetworkNamespaceId::Cookie { cookie: inode, inode } }
 }
 
 /// A ledger on the usual one of them.
 pub fn ledger(scratch: &Scratch) -> Ledger {
-    Ledger::open_for(&scratch.state(), host("boot", 1)).unwrap()
+    Ledger::open(&scratch.state(), host("boot", 1)).unwrap()
 }
 
 pub fn commit(ledger: &Ledger, want: &Want) -> Result<Receipt, Error> {

@@ -232,7 +232,7 @@ pub fn facts() -> impl Strategy<Value = Facts> {
 }
 
 fn link_fact(index: u32, name: &LinkName) -> LinkFact {
-    LinkFact { index, name: name.as_str().to_string(), up: true }
+    LinkFact { index, name: name.as_str().to_string(), up: true, ours: false }
 }
 
 fn a_default_route() -> DefaultRoute {

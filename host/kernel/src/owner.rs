@@ -1,0 +1,125 @@
+//! The socket that owns our tables: who has it, and nobody else, may change them.
+//!
+//! `nft flush ruleset`, which is how firewall services reload, would otherwise take the guard from all
+//! containers that run (`NFT_TABLE_F_OWNER`, Linux 5.12). An owner is a netlink socket and not a process: so all
+//! launchers that live have the same one, each by a copy of a living launcher's descriptor, and note in their
+//! entries where they have it. With `NFT_TABLE_F_PERSIST` (Linux 6.9) the tables stay when the last copy is
+//! closed: until the next command of nshost takes them away they are anybody's, and the last container that
+//! they guarded has ended.
+
+use std::{io, thread, time::Duration};
+
+use nshost_ledger::{Guarding, Record};
+
+use crate::{
+    Error,
+    netlink::Socket,
+    nft::{self, TableSeen},
+    process,
+    ruleset::TABLES,
+};
+
+/// An owner that no entry tells of is a process that has not closed it yet. For longer than this it is
+/// somebody else.
+const PATIENCE: Duration = Duration::from_millis(5);
+const TRIES: u32 = 40;
+
+/// The right to change our tables. To be used under the host's lock: its other holders use it too.
+#[derive(Debug)]
+pub struct Owner {
+    socket: Socket,
+}
+
+/// What the caller finds of our tables.
+pub(crate) struct Found {
+    pub(crate) owner: Owner,
+    /// Which of [`TABLES`] are there and the owner's.
+    pub(crate) ours: [bool; TABLES.len()],
+    /// Which are there and nobody's: what was in them may have been changed by anybody.
+    pub(crate) orphaned: [bool; TABLES.len()],
+}
+
+impl Owner {
+    pub(crate) fn socket(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+
+    /// Where this process has it, to be written down for others.
+    pub(crate) fn guarding(&self) -> Result<Guarding, Error> {
+        Ok(Guarding { launcher: process::own()?, descriptor: self.socket.number_of_descriptor() })
+    }
+
+    /// Leaves the descriptor to be closed where nobody waits; see [`Socket::linger`].
+    pub fn linger(self) {
+        self.socket.linger();
+    }
+}
+
+/// Looks at our tables: by `own`, if this process has the socket already, else by a copy of the one that one
+/// of the `others` has, else by a new one.
+pub(crate) fn find(own: Option<Owner>, others: &[Record]) -> Result<Found, Error> {
+    let mut owner = match own {
+        Some(owner) => owner,
+        None => Owner { socket: Socket::netfilter()? },
+    };
+    for _ in 0..TRIES {
+        let seen = nft::tables(&mut owner.socket, TABLES.map(|table| table.name))?;
+        check_layout(&seen)?;
+        // It has one since it was sent by.
+        let own = owner.socket.address()?;
+        let foreign = seen.iter().flatten().find_map(|table| table.owner.filter(|by| *by != own));
+        let Some(address) = foreign else { return Ok(sort(owner, &seen)) };
+        match copy_of(address, others)? {
+            Some(copy) => owner = copy,
+            None => thread::sleep(PATIENCE),
+        }
+    }
+    let reason = io::Error::from(io::ErrorKind::PermissionDenied);
+    Err(Error::new("change nftables", "table inet nshost", reason).hint(
+        "another process owns it, and no container's entry tells which: is NSHOST_STATE_DIR that of the containers that run?",
+    ))
+}
+
+fn sort(owner: Owner, seen: &[Option<TableSeen>; TABLES.len()]) -> Found {
+    let is = |owned: bool| seen.each_ref().map(|t| t.as_ref().is_some_and(|t| t.owner.is_some() == owned));
+    Found { owner, ours: is(true), orphaned: is(false) }
+}
+
+/// The owner of this address, by a descriptor of one of the launchers that live.
+fn copy_of(address: u32, others: &[Record]) -> Result<Option<Owner>, Error> {
+    for guarding in others.iter().filter_map(|record| record.guarding) {
+        let Some(fd) = process::descriptor_of(guarding.launcher, guarding.descriptor).map_err(explain)?
+        else {
+            continue;
+        };
+        // The number may be another descriptor's by now: what counts is what it is.
+        let socket = Socket::shared(fd);
+        if socket.address().is_ok_and(|own| own == address) {
+            return Ok(Some(Owner { socket }));
+        }
+    }
+    Ok(None)
+}
+
+fn explain(error: Error) -> Error {
+    match error.errno() {
+        Some(libc::EPERM) => error.hint(
+            "the firewall's table is shared by the launchers' sockets; kernel.yama.ptrace_scope = 3 forbids that, \
+             and then only one container can run at a time",
+        ),
+        _ => error,
+    }
+}
+
+fn check_layout(seen: &[Option<TableSeen>; TABLES.len()]) -> Result<(), Error> {
+    let strange = TABLES
+        .iter()
+        .zip(seen)
+        .find(|(table, seen)| seen.as_ref().is_some_and(|seen| seen.comment != table.layout));
+    let Some((table, _)) = strange else { return Ok(()) };
+    let name = table.name.to_string_lossy();
+    let reason = io::Error::other("there is one that this release did not make");
+    Err(Error::new("look at nftables", format!("table inet {name}"), reason).hint(format!(
+        "end the containers of another release of nshost first; if there are none: nft delete table inet {name}",
+    )))
+}

@@ -1,0 +1,96 @@
+//! `inet nshost`: what stands between the host and every link of ours.
+
+use std::ffi::CStr;
+
+use nshost_plan::Family::{V4, V6};
+
+use super::{FILTER, GROUP, Pair, Table, pair, set_in};
+use crate::{
+    nft::{
+        Field::{self, Interface},
+        Hook, Set, Transaction,
+    },
+    rule::{
+        Load::{Destination, In, Out, Source},
+        Rule,
+    },
+};
+
+const NAME: &CStr = c"nshost";
+
+pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 2", fill };
+
+/// Addresses that a container has, by its host end.
+pub(crate) static SOURCES: Pair = pair(
+    set_in(NAME, c"sources4", &[Interface, Field::V4]),
+    set_in(NAME, c"sources6", &[Interface, Field::V6]),
+);
+/// Networks that a host's route leads to by that host end.
+pub(crate) static NETWORKS: Pair = pair(
+    Set { ranges: true, ..set_in(NAME, c"networks4", &[Interface, Field::V4]) },
+    Set { ranges: true, ..set_in(NAME, c"networks6", &[Interface, Field::V6]) },
+);
+/// Host ends by which something is routed at all; what, `inet nshost-nat` tells.
+pub(crate) static ROUTED: Set = set_in(NAME, c"routed", &[Interface]);
+
+/// Chains with a hook are reached by packets, the others from those. Priorities are `nft(8)`'s: raw −300,
+/// filter 0.
+const CHAINS: [(&CStr, Option<Hook>); 5] = [
+    (c"guard", None),
+    (c"from_link", None),
+    (c"to_link", None),
+    (c"ingress", Some(Hook { number: libc::NF_INET_PRE_ROUTING, priority: -300, kind: FILTER })),
+    (c"forward", Some(Hook { number: libc::NF_INET_FORWARD, priority: 0, kind: FILTER })),
+];
+
+/// ICMP and ICMPv6 types (RFC 792, RFC 4861).
+const REDIRECT: u8 = 5;
+const ROUTER_ADVERTISEMENT: u8 = 134;
+const NEIGHBOUR_SOLICITATION: u8 = 135;
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+const REDIRECT_V6: u8 = 137;
+
+fn fill(transaction: &mut Transaction) {
+    SOURCES.create(transaction);
+    NETWORKS.create(transaction);
+    transaction.set(&ROUTED);
+    for (chain, hook) in CHAINS {
+        transaction.chain(chain, hook.as_ref());
+    }
+    guard(transaction);
+    route(transaction);
+}
+
+/// What comes out of a container, before anything else sees it: it has the container's addresses, does not
+/// mean the host's loopback, which `route_localnet` would let it reach, and does not tell the host where to
+/// send its own packets.
+fn guard(t: &mut Transaction) {
+    t.rule(c"ingress", &Rule::new("").by_group(In, GROUP).goto(c"guard"));
+    let loopback = Rule::new("nobody reaches the host's loopback from a container");
+    t.rule(c"guard", &loopback.family(V4).begins(Destination(V4), &[127]).drop());
+    let advice = || Rule::new("a container is no router of the host's");
+    t.rule(c"guard", &advice().icmp(V4, REDIRECT).drop());
+    t.rule(c"guard", &advice().icmp(V6, ROUTER_ADVERTISEMENT).drop());
+    t.rule(c"guard", &advice().icmp(V6, REDIRECT_V6).drop());
+    for (family, pair) in [(V4, &SOURCES), (V4, &NETWORKS), (V6, &SOURCES), (V6, &NETWORKS)] {
+        let known = Rule::new("").family(family).in_set(&[In, Source(family)], pair.of(family));
+        t.rule(c"guard", &known.accept());
+    }
+    for kind in [NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT] {
+        let discovery = Rule::new("neighbour discovery").icmp(V6, kind).link_local_source();
+        t.rule(c"guard", &discovery.accept());
+    }
+    let unspecified = Rule::new("duplicate address detection").icmp(V6, NEIGHBOUR_SOLICITATION);
+    t.rule(c"guard", &unspecified.begins(Source(V6), &[0; 16]).accept());
+    t.rule(c"guard", &Rule::new("a source that this container does not have").drop());
+}
+
+/// Nothing is routed that no plan asked for, whatever the host routes otherwise, now or later.
+fn route(t: &mut Transaction) {
+    t.rule(c"forward", &Rule::new("").by_group(In, GROUP).goto(c"from_link"));
+    t.rule(c"forward", &Rule::new("").by_group(Out, GROUP).goto(c"to_link"));
+    t.rule(c"from_link", &Rule::new("").in_set(&[In], &ROUTED).accept());
+    t.rule(c"from_link", &Rule::new("").drop());
+    t.rule(c"to_link", &Rule::new("").in_set(&[Out], &ROUTED).accept());
+    t.rule(c"to_link", &Rule::new("").drop());
+}

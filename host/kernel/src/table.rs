@@ -1,0 +1,205 @@
+//! A container's part of our tables: put in before its links are up, taken out when it has ended.
+//!
+//! Every element carries its container's id as a comment. A launch adds its elements in one
+//! transaction, which fails as a whole if one is there already: a conflict. Undo deletes what is there
+//! and carries the id, so neither a half-made launch nor a foreign hand at the table can make it fail
+//! or delete somebody else's. Whoever finds that a table is not there, or nobody's, makes it anew for all
+//! who need it: what it held then may have been changed.
+
+use std::{array, net::IpAddr};
+
+use nshost_ledger::{HostLock, Receipt, Record};
+use nshost_plan::{Cidr, Family, Interface, Plan, Side};
+
+use crate::{
+    Error,
+    forwarding::{self, Closed},
+    guard, nat,
+    nft::{self, Element, Keeping, Transaction},
+    owner::{self, Found, Owner},
+    ruleset::{self, TABLES},
+    sysctl::Sysctls,
+};
+
+/// Puts the container into the tables; in force when this returns. `others`: all other containers of this
+/// host of which something may exist. Whoever drops the owner gives up the right to change the tables.
+pub(crate) fn join(
+    receipt: &mut Receipt,
+    lock: &HostLock,
+    others: &[Record],
+    closed: &Closed,
+    sysctls: &Sysctls,
+) -> Result<Owner, Error> {
+    let mut found = owner::find(None, others)?;
+    receipt
+        .guards(lock, found.owner.guarding()?)
+        .map_err(|e| Error::new("write down", "the tables' owner", std::io::Error::other(e)))?;
+    let record = receipt.record();
+    let needed = TABLES.map(|table| others.iter().chain([record]).any(|record| needs(record, table)));
+    let write = |found: &Found, keeping| {
+        let mut transaction = Transaction::new();
+        complete(&mut transaction, found, needed, keeping, others, sysctls)?;
+        transaction.add(&elements(record), &record.id);
+        transaction.ensure(&closed.elements());
+        Ok(transaction)
+    };
+    let mut result = write(&found, Keeping::OwnedAndKept)?.commit(found.owner.socket());
+    if result.as_ref().is_err_and(|error| error.errno() == Some(libc::EOPNOTSUPP)) {
+        result = write(&found, Keeping::Owned)?.commit(found.owner.socket());
+    }
+    result.map(|()| found.owner).map_err(explain)
+}
+
+/// Takes the container, and the interfaces that `closed` names, out of the tables; takes each table away with
+/// the last who needs it. In force when this returns. Tables that are nobody's any more are left so: the next
+/// launch makes them anew.
+pub(crate) fn leave(
+    record: &Record,
+    own: Option<Owner>,
+    others: &[Record],
+    closed: &Closed,
+) -> Result<(), Error> {
+    let mut found = owner::find(own, others)?;
+    let there: [bool; TABLES.len()] = array::from_fn(|index| found.ours[index] || found.orphaned[index]);
+    let needed = TABLES.map(|table| others.iter().any(|other| needs(other, table)));
+    let stays = |element: &Element| {
+        let state = TABLES.iter().zip(there).zip(needed);
+        state.into_iter().any(|((table, there), needed)| table.name == element.set.table && there && needed)
+    };
+    let in_those = |elements: Vec<Element>| elements.into_iter().filter(&stays).collect::<Vec<_>>();
+    let (mine, closed) = (in_those(elements(record)), in_those(closed.elements()));
+    let socket = found.owner.socket();
+    let mut present = nft::present(socket, mine, Some(&record.id))?;
+    present.extend(nft::present(socket, closed, None)?);
+    let mut transaction = Transaction::new();
+    transaction.delete(&present);
+    for ((table, there), needed) in TABLES.iter().zip(there).zip(needed) {
+        if there && !needed {
+            transaction.delete_table(table.name);
+        }
+    }
+    let result = if transaction.is_empty() { Ok(()) } else { transaction.commit(socket) };
+    found.owner.linger();
+    result
+}
+
+/// Makes the tables that are needed and not there, with all that `others` have in them; takes away those that
+/// are nobody's.
+fn complete(
+    transaction: &mut Transaction,
+    found: &Found,
+    needed: [bool; TABLES.len()],
+    keeping: Keeping,
+    others: &[Record],
+    sysctls: &Sysctls,
+) -> Result<(), Error> {
+    for (index, table) in TABLES.iter().enumerate() {
+        if found.orphaned[index] {
+            transaction.delete_table(table.name);
+        }
+        if !needed[index] || found.ours[index] {
+            continue;
+        }
+        table.create(transaction, keeping);
+        let its = |element: &Element| element.set.table == table.name;
+        for other in others {
+            let lost: Vec<Element> = elements(other).into_iter().filter(its).collect();
+            transaction.add(&lost, &other.id);
+            let closed = forwarding::closed(sysctls, &other.forwarding)?.elements();
+            transaction.ensure(&closed.into_iter().filter(its).collect::<Vec<_>>());
+        }
+    }
+    Ok(())
+}
+
+fn explain(error: Error) -> Error {
+    match error.errno() {
+        Some(libc::EEXIST) => error.hint("another container has this already"),
+        Some(libc::ENOENT | libc::EOPNOTSUPP) => error.hint(
+            "this kernel lacks a part of nftables (nf_tables with owned tables, Linux 5.12; nft_nat, nft_masq, \
+             nft_fib_inet, nft_ct); see `nshost doctor`",
+        ),
+        _ => error,
+    }
+}
+
+/// Whether the container has something in this table.
+fn needs(record: &Record, table: &ruleset::Table) -> bool {
+    if table.name == ruleset::guard::TABLE.name { record.has_links() } else { record.has_nat() }
+}
+
+/// All that a container puts into the tables, each element once, those of a set together.
+fn elements(record: &Record) -> Vec<Element> {
+    let mut all = guard::elements(&record.plan);
+    all.extend(nat::elements(record));
+    // Several forwards to one address need the way back only once.
+    all.sort_by(|a, b| (a.set.table, a.set.name, &a.key).cmp(&(b.set.table, b.set.name, &b.key)));
+    all.dedup_by(|a, b| a.set == b.set && a.key == b.key);
+    all
+}
+
+/// The name of the host's end of the link on which this interface is.
+pub(crate) fn host_end(plan: &Plan, at: Interface) -> &str {
+    match at {
+        Interface::End(id, _) => plan.interface_name(Interface::End(id, Side::Host)),
+        Interface::Loopback => plan.interface_name(at),
+    }
+}
+
+/// The fields one after the other, each filled up to a multiple of four bytes.
+pub(crate) fn join_fields(fields: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(48);
+    for field in fields {
+        key.extend_from_slice(field);
+        key.resize(key.len().next_multiple_of(4), 0);
+    }
+    key
+}
+
+pub(crate) fn interface(name: &str) -> Vec<u8> {
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.resize(libc::IFNAMSIZ, 0);
+    bytes
+}
+
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+pub(crate) fn last_address(network: Cidr) -> IpAddr {
+    match network.network().address() {
+        IpAddr::V4(v4) => (v4
+            | std::net::Ipv4Addr::from_bits(u32::MAX.checked_shr(network.prefix().into()).unwrap_or(0)))
+        .into(),
+        IpAddr::V6(v6) => (v6
+            | std::net::Ipv6Addr::from_bits(u128::MAX.checked_shr(network.prefix().into()).unwrap_or(0)))
+        .into(),
+    }
+}
+
+pub(crate) fn family(address: IpAddr) -> Family {
+    if address.is_ipv4() { Family::V4 } else { Family::V6 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_address_of_a_network() {
+        let last = |network: &str| last_address(network.parse().unwrap()).to_string();
+        assert_eq!(last("10.9.0.0/16"), "10.9.255.255");
+        assert_eq!(last("10.9.8.7/32"), "10.9.8.7");
+        assert_eq!(last("0.0.0.0/0"), "255.255.255.255");
+        assert_eq!(last("fd00::/64"), "fd00::ffff:ffff:ffff:ffff");
+        assert_eq!(last("fd00::1/128"), "fd00::1");
+    }
+
+    #[test]
+    fn fields_of_a_key_start_at_multiples_of_four() {
+        assert_eq!(join_fields(&[&[6], &80u16.to_be_bytes()]), [6, 0, 0, 0, 0, 80, 0, 0]);
+    }
+}

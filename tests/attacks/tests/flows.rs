@@ -1,0 +1,138 @@
+//! Flows: whose they are, and for how long.
+
+use anyhow::Result;
+use attacks::{FRAMES, SOON, World};
+use support::root_or_skip;
+
+/// Two containers with a way out. A talks to the internet by UDP from port 5555; B sends what looks like it.
+#[derive(Clone, Copy)]
+struct Side {
+    a: &'static str,
+    b: &'static str,
+    far: &'static str,
+    family: &'static str,
+    /// A's address for B too, without one for the host: what a script would ask for.
+    same: &'static str,
+    spoof: &'static str,
+    by: &'static str,
+}
+
+const V4: Side = Side {
+    a: "own=usual private proc lo veth=nshA,eth0 up host=10.9.0.1/30 inside=10.9.0.2/30 \
+        route-inside=0.0.0.0/0,10.9.0.1 masquerade=10.9.0.2,eth0",
+    b: "own=usual private proc lo veth=nshB,eth0 up host=10.9.1.1/30 inside=10.9.1.2/30 \
+        route-inside=0.0.0.0/0,10.9.1.1 masquerade=10.9.1.2,eth0",
+    far: "192.0.2.2",
+    family: "AF_INET",
+    same: "inside=10.9.0.2/32 masquerade=10.9.0.2,eth0",
+    spoof: "udp4('10.9.0.2', 5555, '192.0.2.2', 7000, b'forged')",
+    by: "neighbour('eth0', '10.9.1.1')",
+};
+
+const V6: Side = Side {
+    a: "own=usual private proc lo veth=nshA,eth0 up host=fd00:a::1/64 inside=fd00:a::2/64 \
+        route-inside=::/0,fd00:a::1 masquerade=fd00:a::2,eth0",
+    b: "own=usual private proc lo veth=nshB,eth0 up host=10.9.1.1/30 inside=10.9.1.2/30 host=fd00:b::1/64 inside=fd00:b::2/64 \
+        route-inside=::/0,fd00:b::1 masquerade=fd00:b::2,eth0",
+    far: "2001:db8:1::2",
+    family: "AF_INET6",
+    same: "inside=fd00:a::2/128 masquerade=fd00:a::2,eth0",
+    spoof: "udp6('fd00:a::2', 5555, '2001:db8:1::2', 7000, b'forged')",
+    by: "neighbour('eth0', '10.9.1.1')",
+};
+
+/// Row 2 (b), for both families.
+#[test]
+fn nobody_sends_within_anothers_flow() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for side in [V4, V6] {
+        let Side { a, b, far, family, same, spoof, by } = side;
+        let world = World::new()?;
+        let mut heard = world.python_start(
+            "inet",
+            &format!(
+                "import socket\ns = socket.socket(socket.{family}, socket.SOCK_DGRAM)\ns.bind(({far:?}, 7000))\nprint('ready')\n\
+                 while True:\n    data, peer = s.recvfrom(100)\n    print(data.decode(), flush=True)\n    s.sendto(data, peer)"
+            ),
+        )?;
+        let talk = format!(
+            "import socket, sys\ns = socket.socket(socket.{family}, socket.SOCK_DGRAM)\ns.bind(('', 5555))\ns.settimeout(5)\n\
+             s.sendto(b'from A', ({far:?}, 7000))\ns.recv(100)\nprint('ready')\nsys.stdin.readline()\n\
+             s.sendto(b'A again', ({far:?}, 7000))\ns.recv(100)"
+        );
+        let mut talker = world.python_container(a, &talk)?;
+        heard.wait_for("from A", SOON)?;
+        let attack = format!(
+            "{FRAMES}\nto = {by}\nfor _ in range(5):\n    send('eth0', to, {spoof})\n    time.sleep(0.02)"
+        );
+        let python = ["--", "/usr/bin/python3", "-uc", &attack];
+        // As the script's author, who is refused; and as root inside, with any source.
+        let granted = world.asks(&format!("{b} {same}"))?.args(python).run()?;
+        world.asks(b)?.args(python).run()?.expect(0)?;
+        // The control: A's own flow goes on, so what was not heard was not lost with it.
+        talker.send("\n")?;
+        heard.wait_for("A again", SOON)?;
+        assert!(!heard.stdout().contains("forged"), "{family}: {}", heard.stdout());
+        assert_eq!(granted.code(), 125, "{}", granted.text());
+        talker.finish(SOON)?.expect(0)?;
+    }
+    Ok(())
+}
+
+/// Row 5, for both families: the client of a port stays nobody's when its container has ended.
+#[test]
+fn a_client_is_not_handed_on_with_an_address() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for (family, host, link, address, local) in [
+        (
+            "AF_INET",
+            World::HOST,
+            "host=10.9.0.1/30 inside=10.9.0.2/30 route-inside=0.0.0.0/0,10.9.0.1",
+            "10.9.0.2",
+            "192.0.2.2",
+        ),
+        (
+            "AF_INET6",
+            World::HOST_V6,
+            "host=fd00:9::1/64 inside=fd00:9::2/64 route-inside=::/0,fd00:9::1",
+            "fd00:9::2",
+            "2001:db8:1::2",
+        ),
+    ] {
+        let world = World::new()?;
+        let container = format!("own=usual private proc lo veth=nsh0,eth0 up {link}");
+        let answer = format!(
+            "import socket\ns = socket.socket(socket.{family}, socket.SOCK_DGRAM)\ns.bind(('', 53))\nprint('ready')\n\
+             data, peer = s.recvfrom(100)\nprint(data.decode())\ns.sendto(b'answer', peer)"
+        );
+        let client = |times: u32| {
+            format!(
+                "import socket, sys, time\ns = socket.socket(socket.{family}, socket.SOCK_DGRAM)\ns.bind(({local:?}, 6000))\ns.settimeout(0.15)\n\
+                 for _ in range({times}):\n    s.sendto(b'question', ({host:?}, 5353))\n    try:\n        print(s.recv(100).decode()); break\n    except (TimeoutError, ConnectionRefusedError):\n        pass\n"
+            )
+        };
+        let published = format!("{container} udp=5353,{address},53");
+        let first = world.python_container(&published, &answer)?;
+        // The control: while it is published it is answered.
+        assert_eq!(world.python("inet", &client(20))?, "answer\n", "{family}");
+        assert!(first.finish(SOON)?.stdout.contains("question"));
+        // The next one has the address, the service, and no such port.
+        let mut second = world.python_container(&format!("{container} udp=5454,{address},53"), &answer)?;
+        assert_eq!(world.python("inet", &client(8))?, "", "{family}: the flow went on");
+        assert!(!second.stdout().contains("question"), "{family}: {}", second.stdout());
+        second.close_stdin();
+        drop(second);
+        attacks::soon(|| Ok(world.asks(&format!("{published} command=/bin/true"))?.run()?.code() == 0))?;
+        // And what listens on the host itself now is heard from the same client at once.
+        let _server = world.python_start(
+            "host",
+            &format!("import socket\ns = socket.socket(socket.{family}, socket.SOCK_DGRAM)\ns.bind(({host:?}, 5353))\nprint('ready')\nwhile True:\n    data, peer = s.recvfrom(100)\n    s.sendto(b'host', peer)"),
+        )?;
+        assert_eq!(world.python("inet", &client(8))?, "host\n", "{family}");
+    }
+    Ok(())
+}
