@@ -60,16 +60,28 @@ pub fn may_exist(network: NetworkNamespaceId) -> Result<bool, Error> {
     let (NetworkNamespaceId::Cookie { inode, .. } | NetworkNamespaceId::File { inode, .. }) = network;
     let name = format!("net:[{inode}]");
     let is_it = |path: &Path| match fs::read_link(path) {
-        Ok(target) => target.as_os_str() == name.as_str(),
+        // An inode comes again.
+        Ok(target) => target.as_os_str() == name.as_str() && may_be(path, network),
         Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
     };
     for process in fs::read_dir("/proc").map_err(|e| Error::new("list", "/proc", e))?.flatten() {
+        let path = process.path();
         if !process.file_name().as_encoded_bytes()[0].is_ascii_digit() {
             continue;
         }
-        let path = process.path();
-        let mounted =
-            || fs::read_to_string(path.join("mountinfo")).is_ok_and(|mounts| mounts.contains(&name));
+        let mounted = || {
+            let mounts = fs::read_to_string(path.join("mountinfo")).unwrap_or_default();
+            let root = path.join("root");
+            // Fields 4 and 5: what is mounted, and where.
+            let fields = |line: &str| {
+                line.split(' ').nth(3) == Some(&name)
+                    && line
+                        .split(' ')
+                        .nth(4)
+                        .is_some_and(|at| may_be(&root.join(at.trim_start_matches('/')), network))
+            };
+            mounts.lines().any(fields)
+        };
         let open = || match fs::read_dir(path.join("fd")) {
             Ok(files) => files.flatten().any(|file| is_it(&file.path())),
             Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
@@ -79,4 +91,15 @@ pub fn may_exist(network: NetworkNamespaceId) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+/// Whether this file is that namespace, of which it has the inode. What cannot be looked into may be.
+fn may_be(file: &Path, network: NetworkNamespaceId) -> bool {
+    let NetworkNamespaceId::Cookie { cookie: wanted, .. } = network else { return true };
+    let inside = || {
+        let file = fs::File::open(file).ok()?;
+        let socket = namespace::inside(file.as_fd(), Socket::route).ok()?.ok()?;
+        cookie(socket.as_fd()).ok()?
+    };
+    inside().is_none_or(|its| its == wanted)
 }

@@ -1,6 +1,6 @@
 //! Why the ledger could not do what it was asked.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use nix::errno::Errno;
 
@@ -24,8 +24,10 @@ pub enum Error {
     Busy {
         /// The lock's file.
         lock: PathBuf,
-        /// How long was waited, in seconds.
-        seconds: u64,
+        /// How long was waited.
+        waited: Duration,
+        /// Who has it, so far as it left word.
+        holder: Option<Holder>,
     },
     /// The state directory, or one in it, is not one that can be trusted.
     Untrusted {
@@ -52,6 +54,15 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+}
+
+/// Who has a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id, as it sees itself.
+    pub pid: u32,
+    /// Whether it was stopped (SIGSTOP, or a debugger).
+    pub stopped: bool,
 }
 
 /// What is wrong with a state directory.
@@ -113,7 +124,12 @@ impl Error {
                 "end that container (`nshost gc` if it was killed), or ask for another".into()
             }
             Error::Full { .. } => "end a container, or free what killed ones left with `nshost gc`".into(),
-            Error::Busy { .. } => "a launcher is stopped or hangs; `fuser` on that file tells which".into(),
+            Error::Busy { holder: Some(Holder { pid, stopped: true }), .. } => {
+                format!(
+                    "let it go on (kill -CONT {pid}), or end it (kill -KILL {pid}); what it leaves is removed"
+                )
+            }
+            Error::Busy { .. } => "a launcher hangs; `fuser` on that file tells which".into(),
             Error::Untrusted { problem: Problem::Permissions { .. }, directory } => {
                 format!("chmod 700 {}, after a look at what is in it", directory.display())
             }
@@ -146,8 +162,11 @@ impl fmt::Display for Error {
         match self {
             Error::Taken { what, by } => write!(f, "{what} is held by container {by}")?,
             Error::Full { instances } => write!(f, "all {instances} instance numbers are held")?,
-            Error::Busy { lock, seconds } => {
-                write!(f, "{} was not released for {seconds} seconds", lock.display())?;
+            Error::Busy { lock, waited, holder } => {
+                write!(f, "{} was not released for {:.0?}", lock.display(), waited)?;
+                if let Some(Holder { pid, stopped }) = holder {
+                    write!(f, "; process {pid} has it{}", if *stopped { ", and is stopped" } else { "" })?;
+                }
             }
             Error::Untrusted { directory, problem } => write!(f, "{} {problem}", directory.display())?,
             Error::Mixed => write!(f, "a lock or a claim is of another ledger")?,

@@ -90,7 +90,7 @@ mod store;
 
 pub use claim::Claim;
 pub use collect::{Collection, Dead};
-pub use error::{Error, Problem};
+pub use error::{Error, Holder, Problem};
 pub use host::Host;
 pub use ledger::{Ledger, Origin};
 pub use lock::HostLock;

@@ -5,6 +5,7 @@
 //! makes it seem alive to somebody else, and one file can hold several.
 
 use std::{
+    fs,
     os::fd::{AsFd, OwnedFd},
     thread::sleep,
     time::{Duration, Instant},
@@ -14,9 +15,10 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, fcntl},
     libc,
+    sys::uio::{pread, pwrite},
 };
 
-use crate::{Error, store::Store};
+use crate::{Error, Holder, store::Store};
 
 /// A byte of the lock file: whoever changes what all containers of the host share has this.
 const HOST: libc::off_t = 0;
@@ -28,6 +30,8 @@ const OWNER: libc::off_t = 0;
 
 /// A launch holds the host's lock for some milliseconds; after this long something is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For one that was stopped nobody waits for longer than this: it may be stopped for ever.
+const PATIENCE_WITH_STOPPED: Duration = Duration::from_secs(1);
 
 /// The right to change what all containers of the host share: reservations, the firewall's table,
 /// sysctls. Others wait while it is held, so it is held shortly. Dropping it releases it, as does the
@@ -71,15 +75,43 @@ impl Held {
         // Opened anew, as two locks of one open file description would not exclude each other.
         let file = store.open_lock()?;
         let (start, mut pause) = (Instant::now(), Duration::from_micros(20));
+        let mut stopped = PATIENCE_WITH_STOPPED;
         while !try_lock(&file, byte).map_err(|errno| Error::io("lock", store.lock_path(), errno))? {
-            if start.elapsed() >= patience {
-                return Err(Error::Busy { lock: store.lock_path(), seconds: patience.as_secs() });
+            let waited = start.elapsed();
+            if waited >= patience || waited >= stopped {
+                let holder = holder(&file, byte);
+                if waited >= patience || holder.as_ref().is_some_and(|holder| holder.stopped) {
+                    return Err(Error::Busy { lock: store.lock_path(), waited, holder });
+                }
+                stopped = waited + PATIENCE_WITH_STOPPED;
             }
             sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(1));
         }
+        note_holder(&file, byte);
         Ok(Held { file, byte })
     }
+}
+
+/// Leaves word of who has the lock, for those who wait in vain: the kernel does not tell whose an
+/// open-file-description lock is. It decides nothing.
+fn note_holder(file: &OwnedFd, byte: libc::off_t) {
+    let _ = pwrite(file, &std::process::id().to_ne_bytes(), place_of_holder(byte));
+}
+
+fn holder(file: &OwnedFd, byte: libc::off_t) -> Option<Holder> {
+    let mut pid = [0; 4];
+    let read = pread(file, &mut pid, place_of_holder(byte)).ok()?;
+    let pid = Some(u32::from_ne_bytes(pid)).filter(|pid| read == 4 && *pid != 0)?;
+    // Field 3, after the command's name in parentheses, which may hold anything.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().next());
+    Some(Holder { pid, stopped: matches!(state, Some("T" | "t")) })
+}
+
+/// Behind the bytes that are locked.
+fn place_of_holder(byte: libc::off_t) -> libc::off_t {
+    8 + byte * 4
 }
 
 impl Drop for Held {

@@ -106,7 +106,7 @@ impl World {
             other => &["ip", "netns", "exec", other],
         };
         let mut running = self.host.start(words.iter().chain(&["/usr/bin/python3", "-uc", program]))?;
-        running.wait_for("ready", SOON)?;
+        running.wait_for("ready\n", SOON)?;
         Ok(running)
     }
 
@@ -126,14 +126,14 @@ impl World {
     /// Starts a container that runs a shell script, and waits until that prints `ready`.
     pub fn container(&self, steps: &str, script: &str) -> Result<Running> {
         let mut running = self.asks(steps)?.args(["--", "sh", "-uc", script]).start()?;
-        running.wait_for("ready", SOON)?;
+        running.wait_for("ready\n", SOON)?;
         Ok(running)
     }
 
     /// Starts a container that runs a Python program, and waits until that prints `ready`.
     pub fn python_container(&self, steps: &str, program: &str) -> Result<Running> {
         let mut running = self.asks(steps)?.args(["--", "/usr/bin/python3", "-uc", program]).start()?;
-        running.wait_for("ready", SOON)?;
+        running.wait_for("ready\n", SOON)?;
         Ok(running)
     }
 }

@@ -24,7 +24,7 @@ const V4: Side = Side {
         route-inside=0.0.0.0/0,10.9.1.1 masquerade=10.9.1.2,eth0",
     far: "192.0.2.2",
     family: "AF_INET",
-    same: "inside=10.9.0.2/32 masquerade=10.9.0.2,eth0",
+    same: "inside=10.9.0.2/32 tcp=9999,10.9.0.2,80",
     spoof: "udp4('10.9.0.2', 5555, '192.0.2.2', 7000, b'forged')",
     by: "neighbour('eth0', '10.9.1.1')",
 };
@@ -36,7 +36,7 @@ const V6: Side = Side {
         route-inside=::/0,fd00:b::1 masquerade=fd00:b::2,eth0",
     far: "2001:db8:1::2",
     family: "AF_INET6",
-    same: "inside=fd00:a::2/128 masquerade=fd00:a::2,eth0",
+    same: "inside=fd00:a::2/128 tcp=9999,fd00:a::2,80",
     spoof: "udp6('fd00:a::2', 5555, '2001:db8:1::2', 7000, b'forged')",
     by: "neighbour('eth0', '10.9.1.1')",
 };

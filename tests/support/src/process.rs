@@ -116,6 +116,13 @@ impl Running {
         signal::kill(Pid::from_raw(self.pid()?), signal).context("cannot signal the program")
     }
 
+    /// Lets it go on after a SIGSTOP; `nsenter` stops with its program.
+    pub fn resume(&self) -> Result<()> {
+        signal::kill(Pid::from_raw(self.child.id() as i32), signal::Signal::SIGCONT)
+            .context("cannot let nsenter go on")?;
+        self.signal(signal::Signal::SIGCONT)
+    }
+
     /// Waits for its end, for at most `limit`; standard input is closed.
     pub fn finish(mut self, limit: Duration) -> Result<Output> {
         self.close_stdin();

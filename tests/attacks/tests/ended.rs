@@ -1,0 +1,209 @@
+//! What is left when a container has ended, and whom it serves next.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use attacks::{SOON, TORN_DOWN, World};
+use nix::sys::signal::Signal;
+use support::{Census, Host, root_or_skip, run};
+
+/// Row 10: a network namespace that has the inode of one that has ended.
+#[test]
+fn undo_happens_in_the_namespace_that_it_was_done_in() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let furnish = |name: &str| {
+        host.shell(&format!(
+            "ip netns add {name}; ip -n {name} link set lo up
+            ip -n {name} link add eth0 type veth peer name far
+            ip -n {name} address add 192.0.2.1/24 dev eth0; ip -n {name} link set eth0 up; ip -n {name} link set far up
+            ip -n {name} route add default via 192.0.2.2
+            stat -L -c %i /run/netns/{name}"
+        ))
+    };
+    let forwarding =
+        |name: &str| host.shell(&format!("ip netns exec {name} cat /proc/sys/net/ipv4/conf/eth0/forwarding"));
+    let inode = furnish("first")?;
+    let steps = "own=usual private proc lo veth=nsh0,c0 up host=10.9.0.1/30 inside=10.9.0.2/30 masquerade=10.9.0.2,eth0";
+    let launch = || {
+        let nshost = host.nshost()?.args(["run", "--allow-all"]).arg(support::wasi_component("asks")?);
+        anyhow::Ok(nshost.args(steps.split_whitespace()).args(["--", "sh", "-c", "echo ready; sleep 30"]))
+    };
+    let mut running = support::Running::start(launch()?.under(&["ip", "netns", "exec", "first"]))?;
+    running.wait_for("ready\n", SOON)?;
+    assert_eq!(forwarding("first")?, "1\n");
+    host.shell("kill -KILL $(pgrep -x nshost)")?;
+    drop(running);
+    host.shell("ip netns del first; sleep 0.3")?;
+    // Namespaces come and go until one has that inode.
+    let mut found = None;
+    for number in 0..400 {
+        let name = format!("n{number}");
+        if host.shell(&format!("ip netns add {name}; stat -L -c %i /run/netns/{name}"))? == inode {
+            found = Some(name);
+            break;
+        }
+        host.shell(&format!("ip netns del {name}"))?;
+    }
+    let name = found.context("the inode did not come again")?;
+    host.shell(&format!(
+        "ip -n {name} link set lo up; ip -n {name} link add eth0 type veth peer name far
+        ip netns exec {name} sh -c 'echo 1 > /proc/sys/net/ipv4/conf/eth0/forwarding'"
+    ))?;
+    run(host.nshost()?.arg("gc").under(&["ip", "netns", "exec", &name]), SOON)?.expect(0)?;
+    assert_eq!(forwarding(&name)?, "1\n", "somebody else's setting was put back");
+    // Nor does what can never be undone keep its number.
+    assert_eq!(host.shell("ls /run/nshost/containers")?, "");
+    Ok(())
+}
+
+/// Row 15: a container hands what it has of its end to somebody outside, and ends.
+#[test]
+fn nobody_sends_by_the_link_of_a_container_that_has_ended() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let before = Census::take(&world.host)?;
+    let mut heard = world.python_start(
+        "host",
+        "import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 7777)); print('ready')
+while True: print(s.recv(100).decode(), flush=True)",
+    )?;
+    // The accomplice, with the same rights as anybody: it gets a packet socket by a socket in a shared place.
+    let accomplice = format!(
+        "{}
+w = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); w.bind('/run/shared'); os.chmod('/run/shared', 0o777)
+print('ready')
+data, fds, flags, peer = socket.recv_fds(w, 1000, 4)
+wire, kept = socket.socket(fileno=fds[0]), fds[1]
+frame = data
+print('have it', flush=True)
+for line in sys.stdin:
+    for _ in range(3):
+        try:
+            wire.send(frame.replace(b'........', line.strip().encode().ljust(8)))
+            print('sent', flush=True)
+        except OSError as error:
+            print(error, flush=True)
+        time.sleep(0.02)
+",
+        attacks::FRAMES
+    );
+    let mut outside = world.python_start("host", &accomplice)?;
+    let inside = format!(
+        "{}
+to = neighbour('eth0', '10.9.0.1')
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); wire.bind(('eth0', 0))
+frame = to + mac('eth0') + b'\\x08\\x00' + udp4('10.9.0.2', 5555, '10.9.0.1', 7777, b'........')
+u = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+u.connect('/run/shared')
+socket.send_fds(u, [frame], [wire.fileno(), os.open('/proc/self/ns/net', os.O_RDONLY)])
+print('ready')
+sys.stdin.readline()
+",
+        attacks::FRAMES
+    )
+    .replace("\\\\", "\\");
+    let steps = "own=usual private proc lo veth=nsh0,eth0 up host=10.9.0.1/30 inside=10.9.0.2/30";
+    let container = world.python_container(steps, &inside)?;
+    outside.wait_for("have it", SOON)?;
+    // The control: while the container lives, what comes by its link is heard.
+    outside.send("alive\n")?;
+    heard.wait_for("alive", SOON)?;
+    container.finish(SOON)?.expect(0)?;
+    std::thread::sleep(Duration::from_millis(100));
+    outside.send("ended\n")?;
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!heard.stdout().contains("ended"), "{}", heard.stdout());
+    // Others launch the same at once, and soon nothing is left although somebody still has the namespace.
+    world.asks(steps)?.args(["--", "true"]).run()?.expect(0)?;
+    attacks::soon(|| Ok(!world.host.shell("ip -o link")?.contains("nsh")))?;
+    drop((heard, outside));
+    before.without(&["processes"]).comes_back(&world.host, TORN_DOWN)
+}
+
+/// Row 15: nor is a name in the way of what happens to links at their end.
+#[test]
+fn nobody_squats_the_names_of_links_that_have_ended() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let steps = |name: &str| {
+        format!("own=usual private proc lo veth={name},eth0 up host=10.9.0.1/30 inside=10.9.0.2/30")
+    };
+    for name in ["nshgone", "nshgone5", "nshgone0123"] {
+        let output = world.asks(&steps(name))?.args(["--", "true"]).run()?;
+        assert_eq!(output.code(), 120, "{name}: {}", output.text());
+    }
+    // The control: a name like it.
+    world.asks(&steps("nshgon"))?.args(["--", "true"]).run()?.expect(0)?;
+    Ok(())
+}
+
+/// Row 16: a launcher that is stopped in the middle.
+#[test]
+fn a_stopped_launcher_does_not_hang_the_others() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let steps = |name: &str, net: u8| {
+        format!(
+            "own=usual private proc lo veth={name},eth0 up host=10.9.{net}.1/30 inside=10.9.{net}.2/30 masquerade=10.9.{net}.2,eth0"
+        )
+    };
+    // Compiled and remembered, so that what is stopped is a launch and no evaluation.
+    world.asks(&steps("nshA", 0))?.args(["--", "true"]).run()?.expect(0)?;
+    world.asks(&steps("nshB", 1))?.args(["--", "true"]).run()?.expect(0)?;
+    let mut named = 0;
+    for step in 0..40u64 {
+        let stopped = world.asks(&steps("nshA", 0))?.args(["--", "true"]).start()?;
+        std::thread::sleep(Duration::from_micros(step * 200));
+        // It may have ended.
+        let Ok(()) = stopped.signal(Signal::SIGSTOP) else { continue };
+        let begin = std::time::Instant::now();
+        let other = world.asks(&steps("nshB", 1))?.args(["--", "true"]).run()?;
+        assert!(begin.elapsed() < Duration::from_secs(5), "after {step}: {:?}", begin.elapsed());
+        if other.code() != 0 {
+            assert_eq!(other.code(), 125, "{}", other.text());
+            let pid = stopped.pid()?;
+            assert!(
+                other.stderr.contains("stopped") && other.stderr.contains("process "),
+                "{pid}: {}",
+                other.text()
+            );
+            named += 1;
+        }
+        let _ = stopped.resume();
+        stopped.finish(SOON)?;
+    }
+    println!("{named} of 40 held the lock");
+    // The control: with nobody stopped it is launched.
+    world.asks(&steps("nshB", 1))?.args(["--", "true"]).run()?.expect(0)?;
+    Ok(())
+}
+
+/// Row 19: as many links as a plan can have.
+#[test]
+fn as_many_links_as_a_plan_can_have() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let before = Census::take(&world.host)?;
+    let links: String =
+        (0..64).map(|n| format!(" veth=nsh{n},c{n} up host=10.9.{n}.1/30 inside=10.9.{n}.2/30")).collect();
+    let steps = format!("own=usual private proc lo{links}");
+    // More steps than are usual take a limit, which goes with the grants.
+    let scratch = support::Scratch::new()?;
+    let grants = "[[link]]\nkind = 'veth'\nhost-name = 'nsh*'\n[[address]]\nrange = '10.9.0.0/16'\n[limits]\nsteps = 1000\n";
+    let output =
+        world.asks_granted(&scratch, grants, &steps)?.args(["--", "sh", "-c", "ip -o link | wc -l"]).run()?;
+    assert_eq!(output.expect(0)?, "65\n");
+    before.comes_back(&world.host, TORN_DOWN)
+}
