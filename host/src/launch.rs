@@ -6,7 +6,7 @@ use nshost_kernel::{
     facts, host, identity,
     leftovers::Leftovers,
     link,
-    network::{self, Held, Wait},
+    network::{self, Held},
     rootless,
     signals::Signals,
     supervise,
@@ -246,7 +246,7 @@ impl<'a> Launch<'a> {
     fn abandon(&self, receipt: Receipt) -> Result<(), Failure> {
         let lock = self.ledger.lock()?;
         let others = self.others(receipt.record())?;
-        match network::take_down(receipt.record(), &others, Wait::Gone, Held::default()).into_iter().next() {
+        match network::take_down(receipt.record(), &lock, &others).into_iter().next() {
             Some(error) => Err(Failure::from(error)),
             None => {
                 drop(lock);

@@ -4,28 +4,35 @@
 
 use std::{
     io::Write,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     process, thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
-use nshost_ledger::Gone;
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    unistd::{Pid, pipe2},
+};
+use nshost_ledger::{Gone, Guarding};
 
-use crate::{link, netlink};
+use crate::{link, netlink, network, owner::Owner, process::identify};
 
 /// The child's stack: it closes descriptors, looks at links, and removes a file. As large as the buffers
 /// that the launch has given back: so it costs no system call.
 const STACK: usize = 48 << 10;
 
 /// What the kernel is slow with: the last close of what frees a mount namespace or what nftables has
-/// deleted, and the end of a container's links, after which its entry is removed.
+/// deleted, and the end of a container's links, after which its entry is removed; and what may be needed again
+/// at once, the tables that guard links.
 #[derive(Default)]
 pub struct Leftovers {
     /// The mount namespace of a container that has ended.
     pub mounts: Option<OwnedFd>,
     /// The entry of a container whose links are about to vanish.
     pub gone: Option<Gone>,
+    /// The right to change the tables, which are taken away when nobody has come for a second.
+    pub tables: Option<Owner>,
 }
 
 impl Leftovers {
@@ -38,16 +45,21 @@ impl Leftovers {
         if !descriptors.is_empty() || self.gone.is_some() {
             // What follows does not run what flushes it.
             let _ = std::io::stdout().flush();
-            after_exit(Errand { descriptors, gone: self.gone, open: Vec::new(), end: None }, status);
+            let Leftovers { gone, tables, .. } = self;
+            after_exit(Errand { descriptors, gone, tables, open: Vec::new(), end: None }, status);
         }
         process::exit(i32::from(status))
     }
 }
 
+/// How long the tables stay when the last who needed them has gone.
+const TABLES_STAY: Duration = Duration::from_secs(1);
+
 /// What the child does and needs.
 struct Errand {
     descriptors: Vec<OwnedFd>,
     gone: Option<Gone>,
+    tables: Option<Owner>,
     /// Everything that the child holds, in order.
     open: Vec<RawFd>,
     /// A pipe that ends with the parent.
@@ -57,27 +69,44 @@ struct Errand {
 /// Starts the child and ends this process; returns only if there can be no child.
 ///
 /// The child has this process's memory, not a copy of it: that takes half the time to make, and this
-/// process need not take it down at its end. So from the clone on this one does nothing but end, and the
-/// child touches nothing before that. It holds no other descriptor than it needs: no lock, no pipe to
+/// process need not take it down at its end. So the child touches nothing before that, and from the clone on this
+/// one does nothing but leave word of who has the tables' owner now, and end. It holds no other descriptor than it needs: no lock, no pipe to
 /// whoever reads this process's output.
 fn after_exit(mut errand: Errand, status: u8) {
     let Ok((reader, writer)) = pipe2(OFlag::O_CLOEXEC) else { return };
     let ours = errand.descriptors.iter().map(AsRawFd::as_raw_fd);
-    errand.open = ours.chain(errand.gone.iter().map(Gone::descriptor)).chain([reader.as_raw_fd()]).collect();
+    let entry = errand.gone.iter().flat_map(Gone::descriptors);
+    let tables = errand.tables.iter().map(Owner::descriptor);
+    errand.open = ours.chain(entry).chain(tables).chain([reader.as_raw_fd()]).collect();
     errand.open.sort_unstable();
     errand.end = Some(reader);
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
-    let errand: *mut Errand = &raw mut errand;
+    let mut child: RawFd = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: the stack's end is that of a block of STACK bytes, aligned to 16. Stack, errand and writer are
-    // neither moved nor dropped before this process ends, which is all that it does from here on, wherever it
-    // is killed; and the memory outlives it in the child.
-    unsafe {
-        if libc::clone(run, top.cast(), libc::CLONE_VM | libc::SIGCHLD, errand.cast()) > 0 {
-            libc::_exit(i32::from(status))
-        }
+    // neither moved nor dropped before this process ends, and the memory outlives it in the child, which reads
+    // the errand's list of descriptors and nothing else before the pipe's end tells it that this process has
+    // ended, wherever it is killed. With CLONE_PIDFD the kernel stores a new descriptor where the next argument
+    // points to.
+    let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut errand).cast(), &raw mut child) };
+    if pid > 0 {
+        // SAFETY: a descriptor that nobody else owns.
+        let child = unsafe { OwnedFd::from_raw_fd(child) };
+        hand_on(&errand, &child, pid);
+        // SAFETY: takes any status; ends this process without running a destructor.
+        unsafe { libc::_exit(i32::from(status)) }
     }
     drop(writer);
+}
+
+/// Who launches next takes the tables' owner from the child. Without that word it waits for the child's end.
+fn hand_on(errand: &Errand, child: &OwnedFd, pid: libc::pid_t) {
+    if let (Some(tables), Some(gone)) = (&errand.tables, &errand.gone)
+        && let Ok(launcher) = identify(child, Pid::from_raw(pid))
+    {
+        let _ = gone.hand_on(Guarding { launcher, descriptor: tables.descriptor() });
+    }
 }
 
 extern "C" fn run(errand: *mut libc::c_void) -> libc::c_int {
@@ -89,8 +118,14 @@ extern "C" fn run(errand: *mut libc::c_void) -> libc::c_int {
         wait_for_end(end);
     }
     errand.descriptors.clear();
+    let begin = Instant::now();
     if let Some(gone) = errand.gone.take() {
-        forget_when_vanished(gone);
+        forget_when_vanished(&gone);
+        if let Some(tables) = errand.tables.take() {
+            thread::sleep(TABLES_STAY.saturating_sub(begin.elapsed()));
+            // What fails is left to the next command.
+            let _ = take_tables_away(tables, &gone);
+        }
     }
     // SAFETY: ends the child without running anything of the parent's.
     unsafe { libc::_exit(0) }
@@ -98,7 +133,7 @@ extern "C" fn run(errand: *mut libc::c_void) -> libc::c_int {
 
 /// Some tens of milliseconds, as a rule. Who keeps the container's network namespace keeps the links, which
 /// then have nothing left to be sent by, and after two seconds are removed by force.
-fn forget_when_vanished(gone: Gone) {
+fn forget_when_vanished(gone: &Gone) {
     // The next command tries again.
     let _ = link::silence(gone.record());
     for _ in 0..100 {
@@ -111,6 +146,12 @@ fn forget_when_vanished(gone: Gone) {
     if link::remove(gone.record()).is_empty() {
         let _ = gone.forget();
     }
+}
+
+fn take_tables_away(tables: Owner, gone: &Gone) -> Result<(), Box<dyn std::error::Error>> {
+    let lock = gone.lock()?;
+    network::sweep_tables(Some(tables), &lock, &gone.others()?)?;
+    Ok(())
 }
 
 /// `kept` is in order. A kernel without `close_range(2)` (before 5.9) has not launched a container.

@@ -26,7 +26,7 @@ mod netlink;
 pub mod network;
 mod nft;
 mod orders;
-mod owner;
+pub mod owner;
 mod port;
 pub mod probe;
 pub mod process;

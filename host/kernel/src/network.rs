@@ -17,15 +17,6 @@ use crate::{
     table,
 };
 
-/// Whether undo waits for what the kernel takes down by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// The container's processes are gone, and with them, soon, its end of each link and so the link.
-    LetGo,
-    /// The links are removed, and gone when undo returns.
-    Gone,
-}
-
 /// What this process holds for a container's network: to be kept until it is taken down, and handed to that.
 #[derive(Debug, Default)]
 pub struct Held {
@@ -33,15 +24,6 @@ pub struct Held {
     owner: Option<Owner>,
     /// The ports of the host that lead to it.
     _ports: Ports,
-}
-
-impl Held {
-    /// Leaves what takes the kernel long to close to be closed where nobody waits.
-    pub fn linger(self) {
-        if let Some(owner) = self.owner {
-            owner.linger();
-        }
-    }
 }
 
 /// Makes what the receipt's plan says about the network, on the host by `host` and in the container's
@@ -103,42 +85,58 @@ fn guard(
     Ok(Held { owner: Some(owner), _ports: ports })
 }
 
-/// Undoes all of it, as far as it exists, and touches nothing else. `others`: the records of all other
-/// containers of this host of which something may exist, so without those that were undone. `held`: what
-/// [`set_up`] gave to this process, if it was this one. The caller holds the host's lock.
-pub fn take_down(record: &Record, others: &[Record], wait: Wait, held: Held) -> Vec<Error> {
-    if record.host_is_private && wait == Wait::LetGo {
+/// Undoes what this process has made, so far as nobody does it better: the container's links go with its
+/// processes, and the tables are taken away by whoever gets their owner, which is what this returns. `others`: the
+/// records of all other containers of this host of which something may exist. Under the host's lock.
+pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>, Vec<Error>) {
+    let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else { return (None, Vec::new()) };
+    let (closed, mut errors) = close(record, others);
+    // What is still open stays closed in the table.
+    if errors.is_empty() {
+        errors.extend(table::leave(record, &mut owner, &closed).err());
+    }
+    if errors.is_empty() && record.has_nat() {
+        errors.extend(conntrack::forget(&record.plan).err());
+    }
+    (Some(owner), errors)
+}
+
+/// Undoes all of it, as far as it exists, whoever made it, and touches nothing else; returns when it is gone.
+/// `others`: as above, so without those that were undone.
+pub fn take_down(record: &Record, lock: &HostLock, others: &[Record]) -> Vec<Error> {
+    if !record.has_links() {
         return Vec::new();
     }
-    let mut errors = if record.has_links() {
-        leave_tables(record, others, held).unwrap_or_else(|error| vec![error])
-    } else {
-        Vec::new()
-    };
-    if wait == Wait::Gone {
-        errors.extend(link::remove(record));
+    let (closed, mut errors) = close(record, others);
+    if errors.is_empty() {
+        errors.extend(table::clear(record, None, lock.keeper(), others, &closed).err());
     }
+    if errors.is_empty() && record.has_nat() {
+        errors.extend(conntrack::forget(&record.plan).err());
+    }
+    errors.extend(link::remove(record));
     errors
 }
 
-fn leave_tables(record: &Record, others: &[Record], held: Held) -> Result<Vec<Error>, Error> {
-    let sysctls = Sysctls::open()?;
-    let (mut closed, mut errors) = (Closed::default(), Vec::new());
-    if record.has_nat() {
-        closed = forwarding::closed(&sysctls, &forwarding::last_holds(&sysctls, record, others)?)?;
-        errors = forwarding::turn_off_links(&sysctls, &link::standing(&mut Socket::route()?, record));
+/// Takes away the tables that none of `others` needs, all of whom something may exist on this host.
+pub fn sweep_tables(owner: Option<Owner>, lock: &HostLock, others: &[Record]) -> Result<(), Error> {
+    table::sweep(owner, lock.keeper(), others)
+}
+
+/// Turns off what only this container needed; what that is the table closes until then.
+fn close(record: &Record, others: &[Record]) -> (Closed, Vec<Error>) {
+    if !record.has_nat() {
+        return (Closed::default(), Vec::new());
+    }
+    let closed = || {
+        let sysctls = Sysctls::open()?;
+        let closed = forwarding::closed(&sysctls, &forwarding::last_holds(&sysctls, record, others)?)?;
+        let standing = link::standing(&mut Socket::route()?, record);
+        let mut errors = forwarding::turn_off_links(&sysctls, &standing);
         errors.extend(forwarding::turn_off(&sysctls, &closed));
-    }
-    // What is still open stays closed in the table.
-    if !errors.is_empty() {
-        held.linger();
-        return Ok(errors);
-    }
-    table::leave(record, held.owner, others, &closed)?;
-    if record.has_nat() {
-        errors.extend(conntrack::forget(&record.plan).err());
-    }
-    Ok(errors)
+        Ok((closed, errors))
+    };
+    closed().unwrap_or_else(|error| (Closed::default(), vec![error]))
 }
 
 /// Adds the requests that set one side's interfaces up.

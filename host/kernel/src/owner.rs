@@ -2,12 +2,14 @@
 //!
 //! `nft flush ruleset`, which is how firewall services reload, would otherwise take the guard from all
 //! containers that run (`NFT_TABLE_F_OWNER`, Linux 5.12). An owner is a netlink socket and not a process: so all
-//! launchers that live have the same one, each by a copy of a living launcher's descriptor, and note in their
-//! entries where they have it. With `NFT_TABLE_F_PERSIST` (Linux 6.9) the tables stay when the last copy is
-//! closed: until the next command of nshost takes them away they are anybody's, and the last container that
-//! they guarded has ended.
+//! launchers that live have the same one, each by a copy of another's descriptor, and leave word of where they
+//! have it. A launcher that ends hands it to the child that tidies up after it, which a second later takes the
+//! tables away if nobody has come who needs them: making them and taking them away takes longer than all else
+//! that a launch does with them. With `NFT_TABLE_F_PERSIST` (Linux 6.9) the tables stay when all who had the
+//! socket were killed: then they are anybody's, guard nobody any more, and are made anew or taken away by the next
+//! command of nshost.
 
-use std::{io, thread, time::Duration};
+use std::{io, os::fd::RawFd, thread, time::Duration};
 
 use nshost_ledger::{Guarding, Record};
 
@@ -46,7 +48,11 @@ impl Owner {
 
     /// Where this process has it, to be written down for others.
     pub(crate) fn guarding(&self) -> Result<Guarding, Error> {
-        Ok(Guarding { launcher: process::own()?, descriptor: self.socket.number_of_descriptor() })
+        Ok(Guarding { launcher: process::own()?, descriptor: self.descriptor() })
+    }
+
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.socket.number_of_descriptor()
     }
 
     /// Leaves the descriptor to be closed where nobody waits; see [`Socket::linger`].
@@ -55,13 +61,18 @@ impl Owner {
     }
 }
 
-/// Looks at our tables: by `own`, if this process has the socket already, else by a copy of the one that one
-/// of the `others` has, else by a new one.
-pub(crate) fn find(own: Option<Owner>, others: &[Record]) -> Result<Found, Error> {
+/// Looks at our tables: by `own`, if this process has the socket already, else by a copy of the one that
+/// `keeper` or one of the `others` has, else by a new one.
+pub(crate) fn find(
+    own: Option<Owner>,
+    keeper: Option<Guarding>,
+    others: &[Record],
+) -> Result<Found, Error> {
     let mut owner = match own {
         Some(owner) => owner,
         None => Owner { socket: Socket::netfilter()? },
     };
+    let known = || keeper.into_iter().chain(others.iter().filter_map(|record| record.guarding));
     for _ in 0..TRIES {
         let seen = nft::tables(&mut owner.socket, TABLES.map(|table| table.name))?;
         check_layout(&seen)?;
@@ -69,7 +80,7 @@ pub(crate) fn find(own: Option<Owner>, others: &[Record]) -> Result<Found, Error
         let own = owner.socket.address()?;
         let foreign = seen.iter().flatten().find_map(|table| table.owner.filter(|by| *by != own));
         let Some(address) = foreign else { return Ok(sort(owner, &seen)) };
-        match copy_of(address, others)? {
+        match copy_of(address, known())? {
             Some(copy) => owner = copy,
             None => thread::sleep(PATIENCE),
         }
@@ -86,8 +97,8 @@ fn sort(owner: Owner, seen: &[Option<TableSeen>; TABLES.len()]) -> Found {
 }
 
 /// The owner of this address, by a descriptor of one of the launchers that live.
-fn copy_of(address: u32, others: &[Record]) -> Result<Option<Owner>, Error> {
-    for guarding in others.iter().filter_map(|record| record.guarding) {
+fn copy_of(address: u32, known: impl Iterator<Item = Guarding>) -> Result<Option<Owner>, Error> {
+    for guarding in known {
         let Some(fd) = process::descriptor_of(guarding.launcher, guarding.descriptor).map_err(explain)?
         else {
             continue;

@@ -8,7 +8,7 @@
 
 use std::{array, net::IpAddr};
 
-use nshost_ledger::{HostLock, Receipt, Record};
+use nshost_ledger::{Guarding, HostLock, Receipt, Record};
 use nshost_plan::{Cidr, Family, Interface, Plan, Side};
 
 use crate::{
@@ -30,7 +30,7 @@ pub(crate) fn join(
     closed: &Closed,
     sysctls: &Sysctls,
 ) -> Result<Owner, Error> {
-    let mut found = owner::find(None, others)?;
+    let mut found = owner::find(None, lock.keeper(), others)?;
     receipt
         .guards(lock, found.owner.guarding()?)
         .map_err(|e| Error::new("write down", "the tables' owner", std::io::Error::other(e)))?;
@@ -50,21 +50,28 @@ pub(crate) fn join(
     result.map(|()| found.owner).map_err(explain)
 }
 
-/// Takes the container, and the interfaces that `closed` names, out of the tables; takes each table away with
-/// the last who needs it. In force when this returns. Tables that are nobody's any more are left so: the next
-/// launch makes them anew.
-pub(crate) fn leave(
+/// Takes the container, and the interfaces that `closed` names, out of the tables, which stay. In force when
+/// this returns. What the owner has put in, only the owner can have taken out: so it is not looked for.
+pub(crate) fn leave(record: &Record, owner: &mut Owner, closed: &Closed) -> Result<(), Error> {
+    let mut transaction = Transaction::new();
+    transaction.delete(&elements(record));
+    transaction.delete(&closed.elements());
+    transaction.commit(owner.socket())
+}
+
+/// The same for whoever may find them in any state, and takes each table away with the last who needs it.
+/// Tables that are nobody's any more are left so: the next launch makes them anew.
+pub(crate) fn clear(
     record: &Record,
-    own: Option<Owner>,
+    owner: Option<Owner>,
+    keeper: Option<Guarding>,
     others: &[Record],
     closed: &Closed,
 ) -> Result<(), Error> {
-    let mut found = owner::find(own, others)?;
-    let there: [bool; TABLES.len()] = array::from_fn(|index| found.ours[index] || found.orphaned[index]);
-    let needed = TABLES.map(|table| others.iter().any(|other| needs(other, table)));
+    let mut found = owner::find(owner, keeper, others)?;
+    let kept = found.kept(others);
     let stays = |element: &Element| {
-        let state = TABLES.iter().zip(there).zip(needed);
-        state.into_iter().any(|((table, there), needed)| table.name == element.set.table && there && needed)
+        TABLES.iter().zip(kept).any(|(table, kept)| table.name == element.set.table && kept == Some(true))
     };
     let in_those = |elements: Vec<Element>| elements.into_iter().filter(&stays).collect::<Vec<_>>();
     let (mine, closed) = (in_those(elements(record)), in_those(closed.elements()));
@@ -73,14 +80,39 @@ pub(crate) fn leave(
     present.extend(nft::present(socket, closed, None)?);
     let mut transaction = Transaction::new();
     transaction.delete(&present);
-    for ((table, there), needed) in TABLES.iter().zip(there).zip(needed) {
-        if there && !needed {
+    remove_unneeded(transaction, found, kept)
+}
+
+/// Takes away the tables that none of the `others` needs: all who are on record for this host.
+pub(crate) fn sweep(owner: Option<Owner>, keeper: Option<Guarding>, others: &[Record]) -> Result<(), Error> {
+    let found = owner::find(owner, keeper, others)?;
+    let kept = found.kept(others);
+    remove_unneeded(Transaction::new(), found, kept)
+}
+
+fn remove_unneeded(
+    mut transaction: Transaction,
+    mut found: Found,
+    kept: [Option<bool>; TABLES.len()],
+) -> Result<(), Error> {
+    for (table, kept) in TABLES.iter().zip(kept) {
+        if kept == Some(false) {
             transaction.delete_table(table.name);
         }
     }
-    let result = if transaction.is_empty() { Ok(()) } else { transaction.commit(socket) };
+    let result = if transaction.is_empty() { Ok(()) } else { transaction.commit(found.owner.socket()) };
     found.owner.linger();
     result
+}
+
+impl Found {
+    /// Of each table that is there, whether somebody needs it.
+    fn kept(&self, others: &[Record]) -> [Option<bool>; TABLES.len()] {
+        array::from_fn(|index| {
+            let there = self.ours[index] || self.orphaned[index];
+            there.then(|| others.iter().any(|other| needs(other, TABLES[index])))
+        })
+    }
 }
 
 /// Makes the tables that are needed and not there, with all that `others` have in them; takes away those that

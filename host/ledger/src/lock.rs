@@ -18,7 +18,9 @@ use nix::{
     sys::uio::{pread, pwrite},
 };
 
-use crate::{Error, Holder, store::Store};
+use nshost_plan::codec;
+
+use crate::{Error, Guarding, Holder, store::Store};
 
 /// A byte of the lock file: whoever changes what all containers of the host share has this.
 const HOST: libc::off_t = 0;
@@ -27,6 +29,10 @@ const HOST: libc::off_t = 0;
 const CLAIMS: libc::off_t = 1;
 /// The byte of an entry that its owner has for its life.
 const OWNER: libc::off_t = 0;
+
+/// Where in the lock file stands who has the tables' owner: a length and what it is of, in so many bytes.
+const PLACE_OF_KEEPER: libc::off_t = 64;
+const KEEPER: usize = 32;
 
 /// A launch holds the host's lock for some milliseconds; after this long something is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,20 +45,40 @@ const PATIENCE_WITH_STOPPED: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 #[must_use = "it is released when dropped"]
 pub struct HostLock {
-    _held: Held,
+    pub(crate) held: Held,
     pub(crate) key: (u64, u64),
 }
 
 impl HostLock {
     pub(crate) fn acquire(store: &Store) -> Result<HostLock, Error> {
-        Ok(HostLock { _held: Held::acquire(store, HOST, PATIENCE)?, key: store.key })
+        Ok(HostLock { held: Held::acquire(store, HOST, PATIENCE)?, key: store.key })
+    }
+
+    /// Who had the socket that owns the firewall's tables last, by what was left word of. It may have ended.
+    pub fn keeper(&self) -> Option<Guarding> {
+        let mut bytes = [0; KEEPER];
+        let read = pread(&self.held.file, &mut bytes, PLACE_OF_KEEPER).ok()?;
+        let guarding = codec::decode("keeper", bytes.get(1..=usize::from(bytes[0]))?).ok();
+        guarding.filter(|_| read == KEEPER)
+    }
+}
+
+/// Leaves word of who has the socket that owns the firewall's tables. It decides nothing: whoever reads it asks
+/// the kernel whether it is so.
+pub(crate) fn note_keeper(lock: &OwnedFd, guarding: Guarding) {
+    let encoded = codec::encode(&guarding);
+    let mut bytes = [0; KEEPER];
+    if let Some(place) = bytes.get_mut(1..=encoded.len()) {
+        place.copy_from_slice(&encoded);
+        bytes[0] = encoded.len() as u8;
+        let _ = pwrite(lock, &bytes, PLACE_OF_KEEPER);
     }
 }
 
 /// A locked byte of the lock file.
 #[derive(Debug)]
 pub(crate) struct Held {
-    file: OwnedFd,
+    pub(crate) file: OwnedFd,
     byte: libc::off_t,
 }
 

@@ -5,9 +5,11 @@ use std::{os::fd::RawFd, rc::Rc};
 use nshost_plan::Plan;
 
 use crate::{
-    Error, ForwardingHold, Guarding, HostLock, ProcessId, Record,
+    Error, ForwardingHold, Guarding, Host, HostLock, Life, ProcessId, Record,
     claim::{Claim, Owned},
     entry::{self, Note},
+    lock::note_keeper,
+    standing::scan,
     store::{EntryName, Store},
 };
 
@@ -67,6 +69,7 @@ impl Receipt {
         }
         self.note(&Note::Guarding(guarding))?;
         self.record.guarding = Some(guarding);
+        note_keeper(&lock.held.file, guarding);
         Ok(())
     }
 
@@ -119,13 +122,33 @@ impl Gone {
         &self.record
     }
 
-    /// What [`Gone::forget`] needs to be open, where it is called in a child process.
-    pub fn descriptor(&self) -> RawFd {
-        self.store.entries_descriptor()
+    /// What has to be open where this is used in a child process.
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        self.store.descriptors()
+    }
+
+    /// Leaves word that another process has the socket that owns the firewall's tables now.
+    pub fn hand_on(&self, guarding: Guarding) -> Result<(), Error> {
+        note_keeper(&self.store.open_lock()?, guarding);
+        Ok(())
+    }
+
+    /// Waits for the host's lock.
+    pub fn lock(&self) -> Result<HostLock, Error> {
+        HostLock::acquire(&self.store)
+    }
+
+    /// The records of all of whom something may exist on the same host.
+    pub fn others(&self) -> Result<Vec<Record>, Error> {
+        let host = Host { boot: self.record.boot.clone(), network: self.record.host };
+        let scan = scan(&self.store, &host)?;
+        let holds = |life: Life| matches!(life, Life::Living | Life::Dead);
+        let all = scan.containers.into_iter().filter(|(_, life, record)| holds(*life) && host.has(record));
+        Ok(all.map(|(_, _, record)| *record).collect())
     }
 
     /// Removes the entry: nothing is left.
-    pub fn forget(self) -> Result<(), Error> {
+    pub fn forget(&self) -> Result<(), Error> {
         self.store.remove(&self.name)
     }
 }

@@ -77,9 +77,9 @@ impl Store {
         Ok(Store { path, root, entries, key })
     }
 
-    /// Where [`Store::remove`] looks for an entry.
-    pub fn entries_descriptor(&self) -> RawFd {
-        self.entries.as_raw_fd()
+    /// Through which everything is reached.
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.root.as_raw_fd(), self.entries.as_raw_fd()]
     }
 
     /// The entries at this moment. One that is made or removed meanwhile may be seen or not; no name

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "if_nametoindex")]
 
 use std::{
+    ffi::CStr,
     fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -17,7 +18,11 @@ const INSIDE: &str = "NSHOST_BENCH_INSIDE";
 
 /// What the peers want of a host: a root file system that is a mount of its own (runc), and one kind of
 /// cgroups only (crun). In the benchmark's own mount namespace; where it fails, they are not compared.
-const PREPARE: &str = "ip link set lo up; mount -t tmpfs none /run; mount -t tmpfs none /var/cache
+const PREPARE: &str = "ip link set lo up
+ip link add up0 type veth peer name up1
+ip address add 198.51.100.2/24 dev up0; ip link set up0 up; ip link set up1 up
+ip route add default via 198.51.100.1
+mount -t tmpfs none /run; mount -t tmpfs none /var/cache
 mkdir -p /run/bench/root && mount --rbind / /run/bench/root && mount --make-rprivate /run/bench/root
 mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null
 exec \"$@\"";
@@ -42,8 +47,9 @@ pub fn enter_disposable() -> Result<()> {
 /// behind it, which would be in the next one's way.
 pub fn settle() {
     let end = Instant::now() + Duration::from_secs(2);
-    // SAFETY: a C string.
-    while unsafe { libc::if_nametoindex(c"veth0".as_ptr()) } != 0 && Instant::now() < end {
+    // SAFETY: C strings.
+    let is_there = |name: &CStr| unsafe { libc::if_nametoindex(name.as_ptr()) } != 0;
+    while (is_there(c"veth0") || is_there(c"nsh0")) && Instant::now() < end {
         thread::sleep(Duration::from_millis(2));
     }
     thread::sleep(Duration::from_millis(30));
