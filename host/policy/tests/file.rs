@@ -216,6 +216,8 @@ host-calls = 4
 copied-kib = 65536
 steps = 5
 log-kib = 1024
+compile-ms = 600000
+compile-memory-mib = 6
 "#,
         "0aF".repeat(64).get(..64).unwrap()
     );
@@ -226,6 +228,7 @@ log-kib = 1024
     let limits = grants.limits();
     assert_eq!((limits.wall_ms, limits.memory_bytes, limits.steps), (1, 1 << 30, 5));
     assert_eq!((limits.copied_bytes, limits.log_bytes), (Limits::MAX.copied_bytes, Limits::MAX.log_bytes));
+    assert_eq!((limits.compile_ms, limits.compile_memory_bytes), (Limits::MAX.compile_ms, 6 << 20));
     assert_eq!((limits.table_elements, limits.instances, limits.host_calls), (2, 3, 4));
 }
 
