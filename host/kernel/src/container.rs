@@ -43,6 +43,8 @@ pub struct Running {
     pub(crate) pidfd: OwnedFd,
     report: OwnedFd,
     mounts: Option<OwnedFd>,
+    /// The file that is executed: held, so that its inode is no other file's.
+    _program: Option<OwnedFd>,
 }
 
 /// How a container ended.
@@ -79,9 +81,9 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     let (pid, pidfd) = rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
         clone::into_namespaces(namespaces, orders)
     })?;
-    drop(rendered);
+    let program = rendered.into_held();
     let Channels { gate_opener, report_reader, .. } = channels;
-    let process = Running { pid, pidfd, report: report_reader, mounts: None };
+    let process = Running { pid, pidfd, report: report_reader, mounts: None, _program: program };
     let id = process::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt.started(id?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{CStr, CString, c_char},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, OwnedFd},
     ptr,
 };
 
@@ -66,7 +66,7 @@ impl<'a> Rendered<'a> {
         };
         let program = match &self.program {
             Program::First(_) => nshost_init::Program::First(&candidates),
-            Program::File { path, found: Ok(File { device, inode }) } => {
+            Program::File { path, found: Ok(File { device, inode, .. }) } => {
                 nshost_init::Program::File { path, device: *device, inode: *inode }
             }
             Program::File { found: Err(errno), .. } => nshost_init::Program::Missing(*errno as i32),
@@ -96,6 +96,11 @@ impl<'a> Rendered<'a> {
             environment: environment.as_ptr(),
             reaper,
         })
+    }
+
+    /// What is to be held open until the child has executed it.
+    pub(crate) fn into_held(self) -> Option<OwnedFd> {
+        self.program.into_held()
     }
 
     fn name(&self, pick: impl Fn(&Step) -> Option<&str>) -> Option<&[u8]> {

@@ -1,6 +1,9 @@
 //! The program that is to run: the operator's own is looked for, a script's is one file.
 
-use std::{ffi::CString, os::fd::AsFd};
+use std::{
+    ffi::CString,
+    os::fd::{AsFd, OwnedFd},
+};
 
 use nix::{
     errno::Errno,
@@ -19,10 +22,11 @@ pub(crate) enum Program {
     File { path: CString, found: Result<File, Errno> },
 }
 
-/// What no other file has at the same time.
+/// What no other file has as long as this one is held open: afterwards an inode is given out again.
 pub(crate) struct File {
     pub(crate) device: u64,
     pub(crate) inode: u64,
+    held: OwnedFd,
 }
 
 impl Program {
@@ -45,8 +49,16 @@ impl Program {
         let absolute = if program.starts_with('/') { Ok(()) } else { Err(Errno::ENOENT) };
         let found = absolute
             .and_then(|()| openat2(AT_FDCWD, path.as_c_str(), how))
-            .and_then(|file| fstat(file.as_fd()))
-            .map(|found| File { device: found.st_dev, inode: found.st_ino });
+            .and_then(|held| Ok((fstat(held.as_fd())?, held)))
+            .map(|(found, held)| File { device: found.st_dev, inode: found.st_ino, held });
         Ok(Program::File { path, found })
+    }
+
+    /// What is to be held open until the child has executed it.
+    pub(crate) fn into_held(self) -> Option<OwnedFd> {
+        match self {
+            Program::First(_) => None,
+            Program::File { found, .. } => found.ok().map(|file| file.held),
+        }
     }
 }

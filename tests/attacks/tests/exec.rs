@@ -151,6 +151,30 @@ fn another_file_at_the_granted_path_is_not_executed() -> Result<()> {
     Ok(())
 }
 
+/// A file system gives the inode of a file that is gone to the next one.
+#[test]
+fn another_file_does_not_get_the_inode_of_the_granted() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (world, scratch) = (World::new()?, Scratch::new()?);
+    let tool = scratch.path().join("tool").to_string_lossy().into_owned();
+    world.host.shell(&format!("cp /usr/bin/echo {tool}"))?;
+    let file = scratch.file("exec.toml", format!("schema = 1\n[[exec]]\npath = '{tool}'\n"))?;
+    let nshost = world.host.nshost()?.args(["run", "--grants"]).arg(&file);
+    let nshost = nshost.arg(support::wasi_component("asks")?).args(APART.split_whitespace());
+    let nshost = nshost.arg(format!("command={tool}"));
+    let slowly =
+        ["strace", "-f", "-qq", "--trace=clone3", "--inject=clone3:delay_enter=2s", "--output=/dev/null"];
+    let attacked = Running::start(nshost.under(&slowly))?;
+    thread::sleep(Duration::from_millis(1000));
+    world.host.shell(&format!("rm {tool}; cp /usr/bin/env {tool}"))?;
+    let attacked = attacked.finish(SOON)?;
+    assert!(!attacked.stdout.contains("HOME="), "{}", attacked.text());
+    attacked.expect(126)?;
+    Ok(())
+}
+
 #[test]
 fn a_path_by_links_of_proc_is_not_followed() -> Result<()> {
     if !root_or_skip() {
