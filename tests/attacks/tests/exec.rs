@@ -121,7 +121,7 @@ fn a_program_is_granted_with_its_arguments() -> Result<()> {
     Ok(())
 }
 
-/// Between the check and the exec somebody puts another file at the granted path.
+/// Between the check and the exec, when the child makes its session, somebody puts another file at the granted path.
 #[test]
 fn another_file_at_the_granted_path_is_not_executed() -> Result<()> {
     if !root_or_skip() {
@@ -138,7 +138,7 @@ fn another_file_at_the_granted_path_is_not_executed() -> Result<()> {
     };
     assert_eq!(nshost()?.run()?.expect(0)?, "\n", "echo, compiled and remembered");
     let slowly =
-        ["strace", "-f", "-qq", "--trace=clone3", "--inject=clone3:delay_enter=2s", "--output=/dev/null"];
+        ["strace", "-f", "-qq", "--trace=setsid", "--inject=setsid:delay_enter=2s", "--output=/dev/null"];
     let unchanged = Running::start(nshost()?.under(&slowly))?;
     assert_eq!(unchanged.finish(SOON)?.expect(0)?, "\n", "slowly");
     let attacked = Running::start(nshost()?.under(&slowly))?;
@@ -165,7 +165,7 @@ fn another_file_does_not_get_the_inode_of_the_granted() -> Result<()> {
     let nshost = nshost.arg(support::wasi_component("asks")?).args(APART.split_whitespace());
     let nshost = nshost.arg(format!("command={tool}"));
     let slowly =
-        ["strace", "-f", "-qq", "--trace=clone3", "--inject=clone3:delay_enter=2s", "--output=/dev/null"];
+        ["strace", "-f", "-qq", "--trace=setsid", "--inject=setsid:delay_enter=2s", "--output=/dev/null"];
     let attacked = Running::start(nshost.under(&slowly))?;
     thread::sleep(Duration::from_millis(1000));
     world.host.shell(&format!("rm {tool}; cp /usr/bin/env {tool}"))?;
