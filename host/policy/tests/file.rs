@@ -233,6 +233,16 @@ compile-memory-mib = 6
 }
 
 #[test]
+fn the_readme_shows_what_can_be_read() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("```toml\n").find(|block| block.starts_with("schema = 1")).unwrap();
+    let shown = shown.split("```").next().unwrap().replace("sha256:…", &format!("sha256:{}", "0".repeat(64)));
+    let grants = Grants::parse(&shown, "README.md").unwrap_or_else(|error| panic!("{error}"));
+    let kinds = grants.to_toml().matches("[[").count();
+    assert_eq!(kinds, shown.matches("\n[[").count());
+}
+
+#[test]
 fn nothing_said_is_the_usual() {
     let grants = Grants::parse("schema = 1", "g").unwrap();
     assert_eq!(grants, Grants::none());
