@@ -2,7 +2,8 @@
 //!
 //! An artifact is native code that only a worker without rights loads; a remembered plan is checked
 //! by policy like a fresh one. Each file ends in a seal over its name and content, so that one that was
-//! damaged, cut, renamed or written by another build is none. Losing the cache costs time, nothing else:
+//! damaged, cut, renamed or written by another build is none. (An artifact is an ELF file: what follows its
+//! last section is nobody's.) Losing the cache costs time, nothing else:
 //! every failure here means "not cached".
 
 use std::{
@@ -34,8 +35,8 @@ const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "-wasmtime-48");
 /// The bytes of a seal: SHA-256 of the build, the file's name, and what stands before it.
 const SEAL: usize = 32;
 
-/// The largest file that is read: an artifact of the largest script has some 100 MB.
-const MAX: u64 = 513 << 20;
+/// So much of an artifact is read at a time.
+const CHUNK: usize = 64 << 10;
 
 /// Entries that nobody has used for this long are removed by `nshost gc`.
 const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -70,7 +71,8 @@ impl Uncompiled {
             Answered::Budget { name, .. } if name == COMPILE_MEMORY => {
                 limits.compile_memory_bytes <= self.compile_memory_bytes
             }
-            Answered::Module(_) => true,
+            // It may have lacked memory, and not said so.
+            Answered::Module(_) => limits.compile_memory_bytes <= self.compile_memory_bytes,
             Answered::Budget { .. }
             | Answered::Script(_)
             | Answered::Trap(_)
@@ -96,9 +98,17 @@ impl Cache {
 
     /// The script's compiled form, if it is there.
     pub fn artifact(&self, module: &Module) -> Option<File> {
-        let (mut file, _) = self.read(&artifact_name(module))?;
+        let name = artifact_name(module);
+        let (mut file, length) = self.open_file(&name)?;
+        let (mut hash, mut chunk) = (seal_of(&name), vec![0; CHUNK]);
+        let mut content = (&mut file).take(length.checked_sub(SEAL as u64)?);
+        while let read @ 1.. = content.read(&mut chunk).ok()? {
+            hash.update(&chunk[..read]);
+        }
+        let mut seal = [0; SEAL];
+        file.read_exact(&mut seal).ok()?;
         file.rewind().ok()?;
-        Some(file)
+        (hash.finalize().as_slice() == seal).then_some(file)
     }
 
     /// A file for the compiler to write into, to be handed to [`Cache::keep_artifact`].
@@ -123,7 +133,7 @@ impl Cache {
 
     /// Why this script cannot be compiled within this budget, if that is known.
     pub fn recall_failure(&self, module: &Module, limits: &Limits) -> Option<Answered> {
-        let (_, bytes) = self.read(&failure_name(module))?;
+        let bytes = self.read(&failure_name(module))?;
         let uncompiled: Uncompiled = codec::decode("remembered failure", &bytes).ok()?;
         uncompiled.holds(limits).then_some(uncompiled.failure)
     }
@@ -139,7 +149,7 @@ impl Cache {
 
     /// The plan that this script composed before, if everything that it depended on is the same.
     pub fn recall(&self, module: &Module, question: &Question) -> Option<(Plan, Vec<LogLine>)> {
-        let (_, bytes) = self.read(&plan_name(module, question))?;
+        let bytes = self.read(&plan_name(module, question))?;
         let memory: Memory = codec::decode("remembered plan", &bytes).ok()?;
         (memory.facts == facts_digest(&question.facts, memory.read)).then_some((memory.plan, memory.log))
     }
@@ -168,27 +178,35 @@ impl Cache {
             .count()
     }
 
-    /// The file of this name and its content, if its seal is right. O_NONBLOCK: what lies there may be
-    /// anything, and nobody waits for it.
-    fn read(&self, name: &str) -> Option<(File, Vec<u8>)> {
+    /// The file of this name, and its length. O_NONBLOCK: what lies there may be anything, and nobody waits
+    /// for it.
+    fn open_file(&self, name: &str) -> Option<(File, u64)> {
         let path = self.directory.as_ref()?.join(name);
         let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-        let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
         let length = file.metadata().ok().filter(fs::Metadata::is_file)?.len();
-        let mut bytes = Vec::with_capacity(usize::try_from(length.min(MAX)).ok()?);
-        (&mut file).take(MAX).read_to_end(&mut bytes).ok()?;
+        Some((file, length))
+    }
+
+    /// The content of a small file, if its seal is right.
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        let (file, length) = self.open_file(name)?;
+        let most = (codec::MAX_FRAME + SEAL) as u64;
+        let mut bytes = Vec::with_capacity(length.min(most) as usize);
+        file.take(most).read_to_end(&mut bytes).ok()?;
         let content = bytes.len().checked_sub(SEAL)?;
-        if seal(name, &bytes[..content]) != bytes[content..] {
+        if seal_of(name).chain_update(&bytes[..content]).finalize().as_slice() != &bytes[content..] {
             return None;
         }
         bytes.truncate(content);
-        Some((file, bytes))
+        Some(bytes)
     }
 
     /// By write-then-rename: a reader sees all of it or nothing.
     fn write(&self, name: &str, mut bytes: Vec<u8>) {
         let Some(directory) = &self.directory else { return };
-        bytes.extend(seal(name, &bytes));
+        let seal = seal_of(name).chain_update(&bytes).finalize();
+        bytes.extend_from_slice(&seal);
         let draft = directory.join(format!("draft-{}", std::process::id()));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
@@ -199,11 +217,9 @@ impl Cache {
     }
 }
 
-fn seal(name: &str, content: &[u8]) -> [u8; SEAL] {
-    let mut hash = Sha256::new();
-    hash.update(format!("{BUILD}\0{name}\0"));
-    hash.update(content);
-    hash.finalize().into()
+/// The seal of a file of this name, to be gone on with its content.
+fn seal_of(name: &str) -> Sha256 {
+    Sha256::new().chain_update(format!("{BUILD}\0{name}\0"))
 }
 
 fn artifact_name(module: &Module) -> String {

@@ -205,6 +205,15 @@ fn a_script_with_an_interpreter_is_the_granted_file() -> Result<()> {
         let words = words.arg(support::wasi_component("asks")?).args(APART.split_whitespace());
         assert_eq!(words.arg("command=/run/tool,a").run()?.expect(0)?, "GOOD a\n", "{init:?}");
     }
+    // Where its interpreter could not read it, it is not run by its name instead.
+    let bare = World::new()?;
+    bare.host.shell(
+        "mount -t tmpfs tmpfs /dev; mknod -m 666 /dev/null c 1 3
+        printf '#!/bin/sh\\necho GOOD\\n' > /run/tool; chmod +x /run/tool",
+    )?;
+    let unreadable = chosen(&bare, &scratch, granted, "command=/run/tool,a")?;
+    unreadable.expect(126)?;
+    assert!(unreadable.stderr.contains("is read by /dev/fd"), "{}", unreadable.text());
     // What is not there, and what cannot be executed.
     let missing = "[[exec]]\npath = '/run/missing'\n";
     chosen(&world, &scratch, missing, "command=/run/missing")?.expect(127)?;
