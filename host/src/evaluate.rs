@@ -13,7 +13,7 @@ use crate::{cache::Cache, failure::Failure, module::Module, worker};
 /// How a worker is run.
 #[derive(Clone, Copy, Default)]
 pub struct Manner {
-    /// Do not use or make a remembered plan.
+    /// Do not use or make a remembered plan, nor go by a remembered failure to compile.
     pub afresh: bool,
     /// Go on if the worker's lock-down cannot be applied.
     pub accept_unlocked: bool,

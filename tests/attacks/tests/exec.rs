@@ -81,6 +81,12 @@ fn a_bare_name_is_not_looked_for_where_the_script_wants() -> Result<()> {
     let file = "[[exec]]\npath = '/usr/bin/ls'\narguments = ['/run']\n[[variable]]\nname = 'PATH'\n";
     let listed = chosen(&world, &scratch, file, "variable=PATH,/run/evil command=ls,/run")?;
     assert!(listed.expect(0)?.contains("evil"), "{}", listed.text());
+    // What is found before it is another file, which nobody granted.
+    let other = World::new()?;
+    other.host.shell("mount -t tmpfs tmpfs /usr/local/bin; cp /usr/bin/env /usr/local/bin/ls")?;
+    let found = chosen(&other, &scratch, file, "command=ls,/run")?;
+    found.expect(122)?;
+    assert!(found.stderr.contains("path = \"/usr/local/bin/ls\""), "{}", found.text());
     // The plan shows what will be executed.
     let shown = world.host.nshost()?.args(["plan", "--allow-all"]).arg(support::wasi_component("asks")?);
     let shown = shown.args(["own=usual", "command=ls"]).run()?;
