@@ -12,7 +12,7 @@ pub fn mount_proc() -> Result {
     Ok(filesystem::mount_proc()?)
 }
 
-/// Names one to three name servers in the container's `/etc/resolv.conf`.
+/// Names one to three name servers in the container's `/etc/resolv.conf`; the grant is `[[resolv-conf]]`.
 ///
 /// ```no_run
 /// # use nshost_sdk::prelude::*;

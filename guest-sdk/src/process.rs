@@ -1,14 +1,17 @@
-//! The command, and what it finds.
+//! The command, and what it finds. All of this takes a grant, since it decides what is executed: but what
+//! the operator typed is the operator's own.
 
 use crate::{Result, bindings::nshost::setup::process, facts};
 
-/// Executes `program` (a path, or a name to look for in `PATH`), whatever the operator typed.
+/// Executes `program`, whatever the operator typed: an absolute path, or a name that the host looks for in the
+/// usual directories (whatever [`variable`] says of `PATH`). Its grant, `[[exec]]`, is for that file and these
+/// arguments.
 pub fn command(program: &str, arguments: &[&str]) -> Result {
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     Ok(process::command(program, &arguments)?)
 }
 
-/// Executes what the operator typed after `--`, else `program`.
+/// Executes what the operator typed after `--`, which takes no grant, else `program`, which does.
 ///
 /// ```no_run
 /// # use nshost_sdk::prelude::*;
@@ -22,12 +25,13 @@ pub fn command_or(program: &str, arguments: &[&str]) -> Result {
     }
 }
 
-/// Sets a variable of the command's environment.
+/// Sets a variable of the command's environment; its grant is `[[variable]]`.
 pub fn variable(name: &str, value: &str) -> Result {
     Ok(process::variable(name, value)?)
 }
 
-/// Starts the command in `path`, absolute and as the container sees it. Without this, in `/`.
+/// Starts the command in `path`, absolute, as the container sees it and without symbolic links; its grant is
+/// `[[working-directory]]`. Without this, in `/`.
 pub fn working_directory(path: &str) -> Result {
     Ok(process::working_directory(path)?)
 }

@@ -1,8 +1,10 @@
 //! Compiled scripts and remembered plans, in a directory that only its owner can write.
 //!
 //! An artifact is native code that only a worker without rights loads; a remembered plan is checked
-//! by policy like a fresh one. Losing the cache costs time, nothing else: every failure here means
-//! "not cached".
+//! by policy like a fresh one. Each file ends in a seal over its name and content, so that one that was
+//! damaged, cut, renamed or written by another build is none. (An artifact is an ELF file: what follows its
+//! last section is nobody's.) Losing the cache costs time, nothing else:
+//! every failure here means "not cached".
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -16,8 +18,8 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
     unistd::geteuid,
 };
-use nshost_plan::{Facts, FactsRead, Plan, codec};
-use nshost_policy::wire::{Answer, LogLine, Question};
+use nshost_plan::{Facts, FactsRead, Limits, Plan, codec};
+use nshost_policy::wire::{Answer, COMPILE_MEMORY, COMPILE_TIME, Failure as Answered, LogLine, Question};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -29,6 +31,12 @@ use crate::{
 
 /// Artifacts of another build of nshost are not looked for; the worker checks the rest.
 const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "-wasmtime-48");
+
+/// The bytes of a seal: SHA-256 of the build, the file's name, and what stands before it.
+const SEAL: usize = 32;
+
+/// So much of an artifact is read at a time.
+const CHUNK: usize = 64 << 10;
 
 /// Entries that nobody has used for this long are removed by `nshost gc`.
 const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -47,6 +55,33 @@ struct Memory {
     log: Vec<LogLine>,
 }
 
+/// Why a script could not be compiled, and within which budget.
+#[derive(Serialize, Deserialize)]
+struct Uncompiled {
+    failure: Answered,
+    compile_ms: u32,
+    compile_memory_bytes: u64,
+}
+
+impl Uncompiled {
+    /// Whether it would be no different within this budget.
+    fn holds(&self, limits: &Limits) -> bool {
+        match &self.failure {
+            Answered::Budget { name, .. } if name == COMPILE_TIME => limits.compile_ms <= self.compile_ms,
+            Answered::Budget { name, .. } if name == COMPILE_MEMORY => {
+                limits.compile_memory_bytes <= self.compile_memory_bytes
+            }
+            // It may have lacked memory, and not said so.
+            Answered::Module(_) => limits.compile_memory_bytes <= self.compile_memory_bytes,
+            Answered::Budget { .. }
+            | Answered::Script(_)
+            | Answered::Trap(_)
+            | Answered::Artifact(_)
+            | Answered::Lock { .. } => false,
+        }
+    }
+}
+
 impl Cache {
     /// The usual directory, made if it is not there. One that belongs to somebody else, or that
     /// others can write, is not used.
@@ -63,7 +98,17 @@ impl Cache {
 
     /// The script's compiled form, if it is there.
     pub fn artifact(&self, module: &Module) -> Option<File> {
-        self.read(&artifact_name(module))
+        let name = artifact_name(module);
+        let (mut file, length) = self.open_file(&name)?;
+        let (mut hash, mut chunk) = (seal_of(&name), vec![0; CHUNK]);
+        let mut content = (&mut file).take(length.checked_sub(SEAL as u64)?);
+        while let read @ 1.. = content.read(&mut chunk).ok()? {
+            hash.update(&chunk[..read]);
+        }
+        let mut seal = [0; SEAL];
+        file.read_exact(&mut seal).ok()?;
+        file.rewind().ok()?;
+        (hash.finalize().as_slice() == seal).then_some(file)
     }
 
     /// A file for the compiler to write into, to be handed to [`Cache::keep_artifact`].
@@ -81,23 +126,30 @@ impl Cache {
         let mut bytes = Vec::new();
         artifact.rewind().map_err(failed)?;
         artifact.read_to_end(&mut bytes).map_err(failed)?;
-        self.write(&artifact_name(module), &bytes);
-        match self.artifact(module) {
-            Some(kept) => Ok(kept),
-            None => {
-                artifact.rewind().map_err(failed)?;
-                Ok(artifact)
-            }
+        self.write(&artifact_name(module), bytes);
+        artifact.rewind().map_err(failed)?;
+        Ok(artifact)
+    }
+
+    /// Why this script cannot be compiled within this budget, if that is known.
+    pub fn recall_failure(&self, module: &Module, limits: &Limits) -> Option<Answered> {
+        let bytes = self.read(&failure_name(module))?;
+        let uncompiled: Uncompiled = codec::decode("remembered failure", &bytes).ok()?;
+        uncompiled.holds(limits).then_some(uncompiled.failure)
+    }
+
+    /// Remembers why a script cannot be compiled, if that would be so again.
+    pub fn remember_failure(&self, module: &Module, limits: &Limits, failure: &Answered) {
+        let Limits { compile_ms, compile_memory_bytes, .. } = *limits;
+        let uncompiled = Uncompiled { failure: failure.clone(), compile_ms, compile_memory_bytes };
+        if uncompiled.holds(limits) {
+            self.write(&failure_name(module), codec::encode(&uncompiled));
         }
     }
 
     /// The plan that this script composed before, if everything that it depended on is the same.
     pub fn recall(&self, module: &Module, question: &Question) -> Option<(Plan, Vec<LogLine>)> {
-        let mut bytes = Vec::new();
-        self.read(&plan_name(module, question))?
-            .take(codec::MAX_FRAME as u64)
-            .read_to_end(&mut bytes)
-            .ok()?;
+        let bytes = self.read(&plan_name(module, question))?;
         let memory: Memory = codec::decode("remembered plan", &bytes).ok()?;
         (memory.facts == facts_digest(&question.facts, memory.read)).then_some((memory.plan, memory.log))
     }
@@ -106,7 +158,7 @@ impl Cache {
     pub fn remember(&self, module: &Module, question: &Question, answer: &Answer, plan: &Plan) {
         let facts = facts_digest(&question.facts, answer.read);
         let memory = Memory { read: answer.read, facts, plan: plan.clone(), log: answer.log.clone() };
-        self.write(&plan_name(module, question), &codec::encode(&memory));
+        self.write(&plan_name(module, question), codec::encode(&memory));
     }
 
     /// Removes what was not used for long; returns how many files.
@@ -126,26 +178,56 @@ impl Cache {
             .count()
     }
 
-    fn read(&self, name: &str) -> Option<File> {
+    /// The file of this name, and its length. O_NONBLOCK: what lies there may be anything, and nobody waits
+    /// for it.
+    fn open_file(&self, name: &str) -> Option<(File, u64)> {
         let path = self.directory.as_ref()?.join(name);
-        OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path).ok()
+        let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+        let length = file.metadata().ok().filter(fs::Metadata::is_file)?.len();
+        Some((file, length))
+    }
+
+    /// The content of a small file, if its seal is right.
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        let (file, length) = self.open_file(name)?;
+        let most = (codec::MAX_FRAME + SEAL) as u64;
+        let mut bytes = Vec::with_capacity(length.min(most) as usize);
+        file.take(most).read_to_end(&mut bytes).ok()?;
+        let content = bytes.len().checked_sub(SEAL)?;
+        if seal_of(name).chain_update(&bytes[..content]).finalize().as_slice() != &bytes[content..] {
+            return None;
+        }
+        bytes.truncate(content);
+        Some(bytes)
     }
 
     /// By write-then-rename: a reader sees all of it or nothing.
-    fn write(&self, name: &str, bytes: &[u8]) {
+    fn write(&self, name: &str, mut bytes: Vec<u8>) {
         let Some(directory) = &self.directory else { return };
+        let seal = seal_of(name).chain_update(&bytes).finalize();
+        bytes.extend_from_slice(&seal);
         let draft = directory.join(format!("draft-{}", std::process::id()));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
-        let written = options.open(&draft).and_then(|mut file| file.write_all(bytes));
+        let written = options.open(&draft).and_then(|mut file| file.write_all(&bytes));
         if written.and_then(|()| fs::rename(&draft, directory.join(name))).is_err() {
             let _ = fs::remove_file(&draft);
         }
     }
 }
 
+/// The seal of a file of this name, to be gone on with its content.
+fn seal_of(name: &str) -> Sha256 {
+    Sha256::new().chain_update(format!("{BUILD}\0{name}\0"))
+}
+
 fn artifact_name(module: &Module) -> String {
     format!("{}-{BUILD}.artifact", hex(module.digest()))
+}
+
+fn failure_name(module: &Module) -> String {
+    format!("{}-{BUILD}.uncompiled", hex(module.digest()))
 }
 
 /// Grants, limits, command and arguments are part of the name; what else the plan depended on is

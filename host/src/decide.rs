@@ -15,7 +15,7 @@ use crate::{
     evaluate::{self, Evaluated, Manner},
     failure::{self, Failure, Status},
     module::{Module, hex, plan_digest},
-    print,
+    print, program,
     request::Request,
 };
 
@@ -46,12 +46,20 @@ pub struct Opinion {
     pub log: Vec<policy::wire::LogLine>,
 }
 
-/// A permit for the script's plan, or why there is none.
+/// A permit for the script's plan, or why there is none. There is no other way to one, so that every launch
+/// has its `permitted` in the audit.
 pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit) -> Result<Permit, Failure> {
+    let permit = judge(request, cache, facts, audit)?;
+    audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
+    Ok(permit)
+}
+
+fn judge(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit) -> Result<Permit, Failure> {
     bound_to(&request.grants, &request.module)?;
     let judged = |manner| -> Result<_, Failure> {
         let Evaluated { outcome, log, remembered } = under_grants(request, cache, facts, manner)?;
-        Ok((outcome.map(|plan| policy::check(plan, &request.grants, facts)), log, remembered))
+        let check = |plan| policy::check(program::found(plan, facts), &request.grants, facts);
+        Ok((outcome.map(check), log, remembered))
     };
     let (mut judgement, mut log, remembered) = judged(request.manner)?;
     // The script may know a way around what has come in the way since it was asked.
@@ -71,10 +79,7 @@ pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit
     print::log(&log);
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
-        Ok(permit) => {
-            audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
-            Ok(permit)
-        }
+        Ok(permit) => Ok(permit),
         Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
     }
 }
@@ -123,7 +128,7 @@ pub fn opinion(
 ) -> Result<Opinion, Failure> {
     let evaluated = evaluate::evaluate(cache, module, &Grants::open(), grants.limits(), facts, manner)?;
     let plan = match evaluated.outcome {
-        Ok(plan) => plan,
+        Ok(plan) => program::found(plan, facts),
         Err(answered) => {
             print::log(&evaluated.log);
             return Err(failure::of_script(answered));
@@ -149,9 +154,11 @@ fn refuse(
     let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &script);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
     if only_grants && approve::ask(&plan, &message, &script) {
-        let with_this = request.grants.clone().and(lacking);
-        if let Ok(permit) = policy::check(plan.clone(), &with_this, facts).outcome {
-            audit.event("approved", || json!({ "plan": plan_digest(&plan) }))?;
+        let granted = lacking.tables();
+        let checked = policy::check(plan.clone(), &request.grants.clone().and(lacking), facts);
+        if let Ok(permit) = checked.outcome {
+            audit.event("approved", || json!({ "plan": plan_digest(&plan), "granted": granted.trim() }))?;
+            audit.verdicts(&checked.verdicts)?;
             return Ok(permit);
         }
     }

@@ -13,7 +13,7 @@ use crate::{cache::Cache, failure::Failure, module::Module, worker};
 /// How a worker is run.
 #[derive(Clone, Copy, Default)]
 pub struct Manner {
-    /// Do not use or make a remembered plan.
+    /// Do not use or make a remembered plan, nor go by a remembered failure to compile.
     pub afresh: bool,
     /// Go on if the worker's lock-down cannot be applied.
     pub accept_unlocked: bool,
@@ -65,9 +65,19 @@ fn ask_worker(
             return Ok(answer);
         }
     }
-    let artifact = match worker::compile(module.sealed()?, cache.new_artifact()?, manner.accept_unlocked)? {
+    if !manner.afresh
+        && let Some(failure) = cache.recall_failure(module, &question.limits)
+    {
+        return Ok(Answer::failed(failure));
+    }
+    let (limits, name) = (&question.limits, module.name());
+    let (source, target) = (module.sealed()?, cache.new_artifact()?);
+    let artifact = match worker::compile(source, target, limits, &name, manner.accept_unlocked)? {
         Ok(artifact) => cache.keep_artifact(module, artifact)?,
-        Err(failure) => return Ok(Answer::failed(failure)),
+        Err(failure) => {
+            cache.remember_failure(module, limits, &failure);
+            return Ok(Answer::failed(failure));
+        }
     };
     worker::evaluate(artifact, question, deadline, manner.accept_unlocked)
 }

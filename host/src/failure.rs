@@ -3,7 +3,7 @@
 use std::fmt;
 
 use nshost_plan::show;
-use nshost_policy::wire::{Failure as Answered, ScriptError};
+use nshost_policy::wire::{COMPILE_MEMORY, COMPILE_TIME, Failure as Answered, ScriptError};
 
 /// nshost's own exit codes; everything else is the command's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +85,21 @@ pub fn of_script(answered: Answered) -> Failure {
         Answered::Script(error) => of_setup(error),
         Answered::Budget { name, limit, unit } => {
             let unit = if unit.is_empty() { unit } else { format!(" {unit}") };
+            let (name, compiles) = (show::log_line(&name), name == COMPILE_TIME || name == COMPILE_MEMORY);
+            let more = "an operator can grant more in the [limits] of the grants file";
+            let hint = match (compiles, name == COMPILE_TIME) {
+                (true, true) => {
+                    format!("{more} (compile-ms); until then this is remembered, unless asked with --fresh")
+                }
+                (true, false) => {
+                    format!(
+                        "{more} (compile-memory-mib); until then this is remembered, unless asked with --fresh"
+                    )
+                }
+                (false, _) => more.to_string(),
+            };
             Failure::new(Status::Budget, format!("the script used up its budget: {name}, {limit}{unit}"))
-                .hint("an operator can grant more in the [limits] of the grants file")
+                .hint(hint)
         }
         Answered::Trap(reason) => {
             Failure::new(Status::Script, format!("the script crashed: {}", show::log_line(&reason)))

@@ -185,6 +185,7 @@ impl<'a> Launch<'a> {
         let term = std::env::var("TERM").ok().filter(|_| terminal.is_some());
         let settings = Settings {
             command,
+            by_script: command != self.request.command,
             terminal: terminal.as_ref(),
             term: term.as_deref(),
             reaper: self.request.reaper,

@@ -12,6 +12,7 @@ mod launch;
 mod module;
 mod paths;
 mod print;
+mod program;
 mod request;
 mod worker;
 

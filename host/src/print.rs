@@ -39,6 +39,13 @@ pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// What takes long, for an operator at a terminal.
+pub fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        line(&inked(Ink::Dim, text));
+    }
+}
+
 /// The end of a command that failed.
 pub fn failure(failure: &Failure) {
     line(&format!("{} {}", inked(Ink::Red, "nshost:"), failure.message));

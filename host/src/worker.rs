@@ -3,26 +3,32 @@
 use std::{
     fs::File,
     io::{self, BufReader, Read},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::ExitStatusExt},
+    },
     path::PathBuf,
     process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
 
-use nshost_plan::codec;
-use nshost_policy::wire::{Answer, CompileAnswer, Failure as Answered, Inspection, Question};
+use nshost_plan::{Limits, codec};
+use nshost_policy::wire::{
+    Answer, COMPILE_MEMORY, COMPILE_TIME, CompileAnswer, Failure as Answered, Inspection, OUT_OF_MEMORY,
+    Question,
+};
 
 use crate::{
     failure::{Failure, Status},
-    paths,
+    paths, print,
 };
 
 /// Starting, locking down and loading, on a machine under load; the worker itself keeps the script's
 /// own time to the millisecond.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The largest scripts (an interpreter of 20 MB) take about 12 s to compile.
-const COMPILE: Duration = Duration::from_secs(180);
+/// After this an operator at a terminal is told what takes so long.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Has the worker evaluate the script in `artifact`.
 pub fn evaluate(
@@ -36,7 +42,7 @@ pub fn evaluate(
     let memory = question.limits.memory_bytes.to_string();
     let mut helper = Helper::start("nshost-worker", &[mode, &memory], artifact, None)?;
     helper.send(&codec::encode(question))?;
-    match helper.receive(budget + GRACE)? {
+    match helper.receive(budget + GRACE, None)? {
         Received::Frame(bytes) => {
             helper.end();
             codec::decode("answer", &bytes).map_err(|error| {
@@ -52,25 +58,62 @@ pub fn evaluate(
     }
 }
 
-/// Has the compiler turn the script into an artifact.
+/// Has the compiler turn the script of this name into an artifact, within its budget.
 pub fn compile(
     module: File,
     artifact: File,
+    limits: &Limits,
+    name: &str,
     accept_unlocked: bool,
 ) -> Result<Result<File, Answered>, Failure> {
     let mode = if accept_unlocked { "compile-unlocked" } else { "compile" };
     let copy =
         artifact.try_clone().map_err(|error| Failure::ours(format!("cannot copy a descriptor: {error}")))?;
-    let helper = Helper::start("nshost-compiler", &[mode], module, Some(copy))?;
-    match helper.answer::<CompileAnswer>()?.outcome {
-        Ok(_) => Ok(Ok(artifact)),
+    let most = limits.compile_ms.div_ceil(1000);
+    let notice = format!("compiling {name} … (once for this script; {most} s at most)");
+    match compiler::<CompileAnswer>(mode, module, Some(copy), limits, Some(&notice))? {
+        Ok(CompileAnswer { outcome }) => Ok(outcome.map(|_| artifact)),
         Err(failure) => Ok(Err(failure)),
     }
 }
 
 /// Has the compiler tell what a module is and asks for.
 pub fn inspect(module: File) -> Result<Result<Inspection, Answered>, Failure> {
-    Helper::start("nshost-compiler", &["inspect"], module, None)?.answer()
+    compiler::<Result<_, _>>("inspect", module, None, &Limits::DEFAULT, None).map(Result::flatten)
+}
+
+/// One answer of a compiler, or the budget that it has used up.
+fn compiler<T: serde::de::DeserializeOwned>(
+    mode: &str,
+    module: File,
+    output: Option<File>,
+    limits: &Limits,
+    notice: Option<&str>,
+) -> Result<Result<T, Answered>, Failure> {
+    let (memory, time) = (limits.compile_memory_bytes, limits.compile_ms);
+    let words = [mode, &memory.to_string(), &time.to_string()];
+    let mut helper = Helper::start("nshost-compiler", &words, module, output)?;
+    let used_up = |name: &str, limit: u64, unit: &str| {
+        Ok(Err(Answered::Budget { name: name.to_string(), limit, unit: unit.to_string() }))
+    };
+    match helper.receive(Duration::from_millis(time.into()), notice)? {
+        Received::Frame(bytes) => {
+            helper.end();
+            codec::decode("answer", &bytes).map(Ok).map_err(|error| {
+                Failure::new(Status::Script, format!("the compiler's process answered nonsense: {error}"))
+            })
+        }
+        Received::TooLate => used_up(COMPILE_TIME, time.into(), "ms"),
+        Received::Nothing => match helper.child.wait() {
+            Ok(status) if status.code() == Some(OUT_OF_MEMORY) => {
+                used_up(COMPILE_MEMORY, memory >> 20, "MiB")
+            }
+            Ok(status) if status.signal() == Some(nix::libc::SIGXCPU) => {
+                used_up(COMPILE_TIME, time.into(), "ms")
+            }
+            _ => Err(helper.died()),
+        },
+    }
 }
 
 struct Helper {
@@ -122,9 +165,12 @@ impl Helper {
         }
     }
 
-    /// One frame, within `time` from now, however slowly it trickles in.
-    fn receive(&mut self, time: Duration) -> Result<Received, Failure> {
-        let reader = Deadline { socket: &self.socket, end: Instant::now() + time };
+    /// One frame, within `time` from now, however slowly it trickles in. When that takes long, an operator at a
+    /// terminal gets the notice.
+    fn receive(&mut self, time: Duration, notice: Option<&str>) -> Result<Received, Failure> {
+        let begun = Instant::now();
+        let notice = notice.map(|notice| (begun + PATIENCE, notice));
+        let reader = Deadline { socket: &self.socket, end: begun + time, notice };
         match codec::read_frame(BufReader::new(reader)) {
             Ok(bytes) => Ok(Received::Frame(bytes)),
             Err(error) => match error.kind() {
@@ -136,22 +182,6 @@ impl Helper {
                 )),
                 _ => Err(failed(self.name, "read from", &error)),
             },
-        }
-    }
-
-    fn answer<T: serde::de::DeserializeOwned>(mut self) -> Result<T, Failure> {
-        match self.receive(COMPILE)? {
-            Received::Frame(bytes) => {
-                self.end();
-                codec::decode("answer", &bytes).map_err(|error| {
-                    Failure::new(Status::Script, format!("the compiler's process answered nonsense: {error}"))
-                })
-            }
-            Received::Nothing => Err(self.died()),
-            Received::TooLate => Err(Failure::new(
-                Status::Budget,
-                format!("the script took longer than {} s to compile", COMPILE.as_secs()),
-            )),
         }
     }
 
@@ -182,21 +212,39 @@ impl Drop for Helper {
 struct Deadline<'a> {
     socket: &'a UnixStream,
     end: Instant,
+    /// What to say, and when, if nothing has come by then.
+    notice: Option<(Instant, &'a str)>,
 }
 
-impl Read for Deadline<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.end.saturating_duration_since(Instant::now());
+impl Deadline<'_> {
+    /// Reads until then.
+    fn read_until(&self, end: Instant, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         self.socket.set_read_timeout(Some(left))?;
-        self.socket.read(buffer)
+        let mut socket = self.socket;
+        socket.read(buffer)
+    }
+}
+
+impl Read for Deadline<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some((when, notice)) = self.notice.filter(|(when, _)| *when < self.end) {
+            match self.read_until(when, buffer) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    print::progress(notice);
+                    self.notice = None;
+                }
+                read => return read,
+            }
+        }
+        self.read_until(self.end, buffer)
     }
 }
 
 fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
     match status.signal() {
         Some(nix::libc::SIGSYS) => "killed for a system call that its lock forbids (SIGSYS)".to_string(),
         Some(signal) => format!("killed by signal {signal}"),

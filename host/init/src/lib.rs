@@ -42,16 +42,34 @@ pub struct Orders<'a> {
     pub terminal: Option<c_int>,
     /// Which of standard input, output and error the terminal takes the place of.
     pub terminal_for: [bool; 3],
-    /// Where the command starts.
+    /// Where the command starts: a path without `//`, `.`, `..` and a `/` at its end.
     pub working_directory: &'a CStr,
-    /// The paths at which the command may be, tried in order.
-    pub candidates: &'a [&'a CStr],
+    /// What is executed.
+    pub program: Program<'a>,
     /// `argv`, ended by a null pointer.
     pub arguments: *const *const c_char,
     /// `envp`, ended by a null pointer.
     pub environment: *const *const c_char,
     /// Whether to stay as a first process that reaps orphans and passes signals on.
     pub reaper: bool,
+}
+
+/// How the program is found.
+#[derive(Clone, Copy)]
+pub enum Program<'a> {
+    /// The first of these paths, tried in order: the operator's own command.
+    First(&'a [&'a CStr]),
+    /// This file and no other: what a script may execute.
+    File {
+        /// Where it is.
+        path: &'a CStr,
+        /// `st_dev` of the file that was granted.
+        device: u64,
+        /// Its `st_ino`.
+        inode: u64,
+    },
+    /// There is none, for this reason (`errno`).
+    Missing(c_int),
 }
 
 /// Prepares the inside of the container and executes the command.
@@ -68,6 +86,7 @@ pub unsafe fn run(orders: &Orders<'_>) -> ! {
     stdio::detach_from_terminal(orders);
     stdio::reset_signals();
     stdio::enter_working_directory(orders);
+    exec::check_working_directory(orders);
     stdio::close_on_exec(orders);
     if orders.reaper {
         reaper::fork_command(orders);

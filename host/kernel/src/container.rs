@@ -17,8 +17,11 @@ use crate::{Error, clone, identity, orders::Rendered, process, terminal::Termina
 
 /// What the command has besides the plan.
 pub struct Settings<'a> {
-    /// The command and its arguments; the first is looked for in `PATH`.
+    /// The command and its arguments.
     pub command: &'a [Argument],
+    /// Whether the script chose it: then the first is the path of the file that was granted, and no other is
+    /// executed. The operator's own is looked for in [`nshost_plan::Command::PATH`].
+    pub by_script: bool,
     /// The terminal that takes the place of the operator's.
     pub terminal: Option<&'a Terminal>,
     /// The value of `TERM` for it.
@@ -40,6 +43,8 @@ pub struct Running {
     pub(crate) pidfd: OwnedFd,
     report: OwnedFd,
     mounts: Option<OwnedFd>,
+    /// The file that is executed: held, so that its inode is no other file's.
+    _program: Option<OwnedFd>,
 }
 
 /// How a container ended.
@@ -72,13 +77,13 @@ pub(crate) struct Channels {
 pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, Error> {
     let channels = Channels::new()?;
     let namespaces = receipt.plan().namespaces();
-    let rendered = Rendered::new(receipt.plan(), settings.command, settings.term)?;
+    let rendered = Rendered::new(receipt.plan(), settings)?;
     let (pid, pidfd) = rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
         clone::into_namespaces(namespaces, orders)
     })?;
-    drop(rendered);
+    let program = rendered.into_held();
     let Channels { gate_opener, report_reader, .. } = channels;
-    let process = Running { pid, pidfd, report: report_reader, mounts: None };
+    let process = Running { pid, pidfd, report: report_reader, mounts: None, _program: program };
     let id = process::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt.started(id?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
@@ -182,12 +187,15 @@ fn not_started(report: Report) -> NotStarted {
             ("mount", "a user namespace may mount /proc only where the host's is not partly hidden")
         }
         Stage::Terminal => ("take the terminal", ""),
+        Stage::WorkingDirectory if report.errno == libc::ESTALE => {
+            ("change directory", "a link leads elsewhere: the path names the directory itself")
+        }
         Stage::WorkingDirectory => {
             ("change directory", "the path must exist in the container and be open to its root")
         }
         Stage::Descriptors => ("close descriptors", ""),
         Stage::Reaper => ("fork", ""),
-        Stage::Exec => ("execute", "is it installed, executable, and on the PATH of the container?"),
+        Stage::Exec => ("execute", of_exec(report.errno)),
     };
     let subject = match report.stage {
         Stage::ResolvConf => "/etc/resolv.conf",
@@ -198,6 +206,18 @@ fn not_started(report: Report) -> NotStarted {
     NotStarted {
         stage: report.stage,
         error: Error::new(step, subject, Errno::from_raw(report.errno)).hint(hint),
+    }
+}
+
+fn of_exec(errno: i32) -> &'static str {
+    match errno {
+        libc::ESTALE => "in the container, another file is at this path than the one that was granted",
+        libc::EOPNOTSUPP => {
+            "a script (#!) that was granted is read by /dev/fd, so that it is this very file: the container \
+             needs a /proc of its own for that"
+        }
+        libc::ELOOP => "a program is granted by a path without links of /proc",
+        _ => "is it installed, executable, and in one of the usual directories?",
     }
 }
 

@@ -2,22 +2,24 @@
 
 use std::{
     ffi::{CStr, CString, c_char},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, OwnedFd},
     ptr,
 };
 
 use nshost_init::Orders;
-use nshost_plan::{Argument, Namespace, Plan, Step};
+use nshost_plan::{AbsolutePath, Argument, Command, Namespace, Plan, Step};
 
-use crate::{Error, container::Channels, terminal::Terminal};
-
-/// Where programs are looked for when the plan sets no `PATH`.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use crate::{
+    Error,
+    container::{Channels, Settings},
+    program::{File, Program},
+    terminal::Terminal,
+};
 
 /// Owns the memory that [`Orders`] point into.
 pub(crate) struct Rendered<'a> {
     plan: &'a Plan,
-    candidates: Vec<CString>,
+    program: Program,
     arguments: Vec<CString>,
     environment: Vec<CString>,
     working_directory: CString,
@@ -25,13 +27,12 @@ pub(crate) struct Rendered<'a> {
 }
 
 impl<'a> Rendered<'a> {
-    /// From the plan and the command that is to run; `term` is the value of `TERM`, if there is a terminal.
-    pub(crate) fn new(plan: &'a Plan, command: &[Argument], term: Option<&str>) -> Result<Self, Error> {
-        let environment = environment(plan, term);
-        let path = environment.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    /// From the plan and what the command has besides.
+    pub(crate) fn new(plan: &'a Plan, settings: &Settings<'_>) -> Result<Self, Error> {
+        let (command, environment) = (settings.command, environment(plan, settings.term));
         let program = command.first().map_or("", Argument::as_str);
         let working_directory = plan.steps().iter().find_map(|step| match step {
-            Step::WorkingDirectory(path) => Some(path.as_str()),
+            Step::WorkingDirectory(path) => Some(path),
             _ => None,
         });
         let resolv_conf = plan.steps().iter().find_map(|step| match step {
@@ -40,13 +41,13 @@ impl<'a> Rendered<'a> {
         });
         Ok(Rendered {
             plan,
-            candidates: candidates(program, path)?,
+            program: if settings.by_script { Program::granted(program)? } else { Program::typed(program)? },
             arguments: command
                 .iter()
                 .map(|argument| c_string(argument.as_str()))
                 .collect::<Result<_, _>>()?,
             environment: environment.iter().map(|entry| c_string(entry)).collect::<Result<_, _>>()?,
-            working_directory: c_string(working_directory.unwrap_or("/"))?,
+            working_directory: c_string(&working_directory.map_or("/".to_string(), AbsolutePath::plain))?,
             resolv_conf,
         })
     }
@@ -59,7 +60,17 @@ impl<'a> Rendered<'a> {
         reaper: bool,
         use_orders: impl FnOnce(&Orders<'_>) -> T,
     ) -> T {
-        let candidates: Vec<&CStr> = self.candidates.iter().map(CString::as_c_str).collect();
+        let candidates: Vec<&CStr> = match &self.program {
+            Program::First(candidates) => candidates.iter().map(CString::as_c_str).collect(),
+            Program::File { .. } => Vec::new(),
+        };
+        let program = match &self.program {
+            Program::First(_) => nshost_init::Program::First(&candidates),
+            Program::File { path, found: Ok(File { device, inode, .. }) } => {
+                nshost_init::Program::File { path, device: *device, inode: *inode }
+            }
+            Program::File { found: Err(errno), .. } => nshost_init::Program::Missing(*errno as i32),
+        };
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let has = |wanted: &Step| self.plan.steps().contains(wanted);
         use_orders(&Orders {
@@ -80,11 +91,16 @@ impl<'a> Rendered<'a> {
             terminal: terminal.and_then(Terminal::container_end),
             terminal_for: terminal.map_or([false; 3], Terminal::replaces),
             working_directory: &self.working_directory,
-            candidates: &candidates,
+            program,
             arguments: arguments.as_ptr(),
             environment: environment.as_ptr(),
             reaper,
         })
+    }
+
+    /// What is to be held open until the child has executed it.
+    pub(crate) fn into_held(self) -> Option<OwnedFd> {
+        self.program.into_held()
     }
 
     fn name(&self, pick: impl Fn(&Step) -> Option<&str>) -> Option<&[u8]> {
@@ -104,7 +120,7 @@ fn environment(plan: &Plan, term: Option<&str>) -> Vec<String> {
         })
         .collect();
     let defaults =
-        [("PATH", Some(DEFAULT_PATH)), ("HOME", Some("/")), ("container", Some("nshost")), ("TERM", term)];
+        [("PATH", Some(Command::PATH)), ("HOME", Some("/")), ("container", Some("nshost")), ("TERM", term)];
     defaults
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -114,19 +130,7 @@ fn environment(plan: &Plan, term: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// A program with a slash is a path; another is looked for in each directory of `path`. Relative
-/// directories are passed over: what they mean depends on where one stands.
-fn candidates(program: &str, path: &str) -> Result<Vec<CString>, Error> {
-    if program.contains('/') {
-        return Ok(vec![c_string(program)?]);
-    }
-    path.split(':')
-        .filter(|directory| directory.starts_with('/'))
-        .map(|d| c_string(&format!("{d}/{program}")))
-        .collect()
-}
-
-fn c_string(text: &str) -> Result<CString, Error> {
+pub(crate) fn c_string(text: &str) -> Result<CString, Error> {
     CString::new(text).map_err(|error| Error::new("render", nshost_plan::show::quote(text), error))
 }
 

@@ -40,7 +40,7 @@ impl From<Argument> for String {
     }
 }
 
-/// A command: its program (a path, or a name that is looked for in the container's `PATH`) and arguments.
+/// A command: its program (a path, or a name that is looked for in [`Command::PATH`]) and arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "AtMost<Argument, { Command::MAX }>", into = "Vec<Argument>")]
 pub struct Command(Vec<Argument>);
@@ -50,6 +50,9 @@ impl Command {
     pub const MAX: usize = 1024;
     /// The most bytes in all of them.
     pub const MAX_BYTES: usize = 128 * 1024;
+    /// Where a program without a `/` is looked for, whatever `PATH` the plan sets for the command; and what
+    /// `PATH` is where it sets none.
+    pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     /// From texts that may be anything.
     pub fn parse<I: IntoIterator<Item = String>>(texts: I) -> Result<Self, Error> {
@@ -168,6 +171,12 @@ impl AbsolutePath {
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The path without what says nothing: `//`, `/./` and a `/` at the end.
+    pub fn plain(&self) -> String {
+        let parts: Vec<&str> = self.0.split('/').filter(|part| !["", "."].contains(part)).collect();
+        format!("/{}", parts.join("/"))
     }
 }
 

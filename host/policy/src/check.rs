@@ -4,10 +4,16 @@ use nshost_plan::{Facts, Namespace, Plan, Step, show};
 
 use crate::{
     Grants, address,
+    directory::DirectoryRule,
     limits::LimitRule,
-    link, namespace, nat, process, route,
+    link,
+    mount::ResolvConfRule,
+    namespace, nat,
+    process::{self, ExecRule},
+    route,
     rule::{self, Decision, Noun},
     share::{self, ShareRule},
+    variable::VariableRule,
 };
 
 /// A plan of which every step was granted and fits the host, as far as the facts can tell, and so was
@@ -167,6 +173,10 @@ impl Subject {
                 Some(Hurdle { kind, hint }) => self.refused(format!("{}: {hint}", kind.name()), kind, hint),
             },
             Decision::Lacking(why, table) => self.refused(why, RefusalKind::Denied, table),
+            Decision::Unfit(hint) => {
+                let kind = RefusalKind::Unsupported;
+                self.refused(format!("{}: {hint}", kind.name()), kind, hint)
+            }
             Decision::Forbidden(rule) => {
                 let hint = format!("# {rule} denies it, and a denial beats every grant: take that table out");
                 self.refused(format!("denied by {rule}"), RefusalKind::Forbidden, hint)
@@ -206,7 +216,7 @@ impl Case<'_> {
         let subject = Subject {
             step: Some(self.before.len()),
             capability: capability(self.step),
-            words: self.subject(),
+            words: show::subject(self.plan, self.step),
         };
         subject.judged(self.decide(), || self.hurdle())
     }
@@ -225,14 +235,12 @@ impl Case<'_> {
             Step::Masquerade(masquerade) => rule::decide(&grants.masquerades, masquerade, file),
             Step::Forward(forward) => rule::decide(&grants.forwards, forward, file),
             Step::Command(command) => process::decide(&grants.execs, command, self.facts, file),
-            Step::Hostname(_)
-            | Step::DomainName(_)
-            | Step::PrivatePropagation
-            | Step::Proc
-            | Step::ResolvConf(_)
-            | Step::Variable(_)
-            | Step::WorkingDirectory(_)
-            | Step::Up(_) => Decision::Allowed("needs no grant: it stays in the container".to_string()),
+            Step::Variable(variable) => rule::decide(&grants.variables, variable, file),
+            Step::WorkingDirectory(path) => rule::decide(&grants.directories, path, file),
+            Step::ResolvConf(conf) => rule::decide(&grants.resolvers, conf, file),
+            Step::Hostname(_) | Step::DomainName(_) | Step::PrivatePropagation | Step::Proc | Step::Up(_) => {
+                Decision::Allowed("needs no grant: it stays in the container".to_string())
+            }
         }
     }
 
@@ -245,7 +253,16 @@ impl Case<'_> {
             Step::Route(route) => route::hurdle(route, self.facts),
             Step::Masquerade(masquerade) => nat::masquerade_hurdle(masquerade, self.facts),
             Step::Forward(forward) => nat::forward_hurdle(forward, self.facts),
-            _ => None,
+            // Inside the container nothing is taken, and its files are looked at when it is there.
+            Step::Hostname(_)
+            | Step::DomainName(_)
+            | Step::PrivatePropagation
+            | Step::Proc
+            | Step::ResolvConf(_)
+            | Step::Command(_)
+            | Step::Variable(_)
+            | Step::WorkingDirectory(_)
+            | Step::Up(_) => None,
         }
     }
 
@@ -261,19 +278,25 @@ impl Case<'_> {
         let hint = if there { "# in the [limits] table:\n# " } else { "[limits]\n" };
         Some(Decision::Lacking(why, format!("{hint}steps = {count}")))
     }
-
-    fn subject(&self) -> String {
-        match self.step {
-            Step::Command(command) => show::quote(command.program()),
-            step => show::subject(self.plan, step),
-        }
-    }
 }
 
 /// The name of what is asked for; where it takes a grant, the name of the grant's table.
 fn capability(step: &Step) -> &'static str {
     match step {
-        Step::Command(_) => "exec",
-        step => show::noun(step),
+        Step::Command(_) => ExecRule::SECTION,
+        Step::Variable(_) => VariableRule::SECTION,
+        Step::WorkingDirectory(_) => DirectoryRule::SECTION,
+        Step::ResolvConf(_) => ResolvConfRule::SECTION,
+        Step::Namespace(_)
+        | Step::Hostname(_)
+        | Step::DomainName(_)
+        | Step::PrivatePropagation
+        | Step::Proc
+        | Step::Veth(_)
+        | Step::Address(_)
+        | Step::Up(_)
+        | Step::Route(_)
+        | Step::Masquerade(_)
+        | Step::Forward(_) => show::noun(step),
     }
 }

@@ -5,13 +5,14 @@ use std::ops::Range;
 use serde::Deserialize;
 
 use crate::{
-    address,
+    address, directory,
     error::GrantsError,
     grants::Grants,
-    limits, link, namespace, nat, process, route,
+    limits, link, mount, namespace, nat, process, route,
     rule::Rule,
     share,
     text::{Digest, Number, Table, Tables, Text},
+    variable,
 };
 
 /// The largest file, in bytes.
@@ -39,6 +40,12 @@ struct Document {
     forward: Tables<nat::ForwardTable>,
     #[serde(default)]
     exec: Tables<process::Table>,
+    #[serde(default)]
+    variable: Tables<variable::Table>,
+    #[serde(default)]
+    working_directory: Tables<directory::Table>,
+    #[serde(default)]
+    resolv_conf: Tables<mount::Table>,
     limits: Option<Table<limits::Table>>,
 }
 
@@ -64,6 +71,9 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Grants, GrantsError> {
         masquerades: place.rules(document.masquerade)?,
         forwards: place.rules(document.forward)?,
         execs: place.rules(document.exec)?,
+        variables: place.rules(document.variable)?,
+        directories: place.rules(document.working_directory)?,
+        resolvers: place.rules(document.resolv_conf)?,
         limits: document.limits.map(|table| table.0.into()).unwrap_or_default(),
     })
 }

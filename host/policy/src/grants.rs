@@ -6,16 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::{
     GrantsError,
     address::AddressRule,
+    directory::DirectoryRule,
     document,
     limits::LimitRule,
     link::LinkRule,
+    mount::ResolvConfRule,
     namespace::NamespaceRule,
     nat::{ForwardRule, MasqueradeRule},
-    pattern::{NamePattern, ProgramPattern},
+    pattern::{DirectoryPattern, NamePattern, VariablePattern},
     process::ExecRule,
     route::RouteRule,
     rule::{Noun, Rule},
     share::ShareRule,
+    variable::VariableRule,
 };
 
 /// Everything that was granted. Two are equal if they say the same, wherever they were read from.
@@ -31,6 +34,9 @@ pub struct Grants {
     pub(crate) masquerades: Vec<Rule<MasqueradeRule>>,
     pub(crate) forwards: Vec<Rule<ForwardRule>>,
     pub(crate) execs: Vec<Rule<ExecRule>>,
+    pub(crate) variables: Vec<Rule<VariableRule>>,
+    pub(crate) directories: Vec<Rule<DirectoryRule>>,
+    pub(crate) resolvers: Vec<Rule<ResolvConfRule>>,
     pub(crate) limits: LimitRule,
 }
 
@@ -63,7 +69,10 @@ impl Grants {
             routes: allow(routes),
             masquerades: allow(networks().map(|source| MasqueradeRule { source, out: any() })),
             forwards: allow(forwards),
-            execs: allow([ExecRule { path: ProgramPattern::any() }]),
+            execs: allow([ExecRule::any()]),
+            variables: allow([VariableRule { name: VariablePattern::any(), value: None }]),
+            directories: allow([DirectoryRule { path: DirectoryPattern::any() }]),
+            resolvers: allow([ResolvConfRule::those(networks())]),
             ..Grants::default()
         }
     }
@@ -105,6 +114,9 @@ impl Grants {
         self.masquerades.extend(moved(other.masquerades, unplaced));
         self.forwards.extend(moved(other.forwards, unplaced));
         self.execs.extend(moved(other.execs, unplaced));
+        self.variables.extend(moved(other.variables, unplaced));
+        self.directories.extend(moved(other.directories, unplaced));
+        self.resolvers.extend(moved(other.resolvers, unplaced));
         self.limits = self.limits.or_more(&other.limits);
         self
     }
@@ -130,6 +142,9 @@ impl Grants {
             tables(&self.masquerades),
             tables(&self.forwards),
             tables(&self.execs),
+            tables(&self.variables),
+            tables(&self.directories),
+            tables(&self.resolvers),
             self.limits.table(),
         ]
         .concat()
@@ -147,6 +162,9 @@ impl PartialEq for Grants {
             && self.masquerades == other.masquerades
             && self.forwards == other.forwards
             && self.execs == other.execs
+            && self.variables == other.variables
+            && self.directories == other.directories
+            && self.resolvers == other.resolvers
             && self.limits == other.limits
     }
 }

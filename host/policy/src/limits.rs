@@ -22,11 +22,13 @@ pub(crate) enum Key {
     CopiedKib,
     Steps,
     LogKib,
+    CompileMs,
+    CompileMemoryMib,
 }
 
 impl Key {
     /// All, in the order in which they are written.
-    pub const ALL: [Key; 8] = [
+    pub const ALL: [Key; 10] = [
         Key::WallMs,
         Key::MemoryMib,
         Key::TableElements,
@@ -35,6 +37,8 @@ impl Key {
         Key::CopiedKib,
         Key::Steps,
         Key::LogKib,
+        Key::CompileMs,
+        Key::CompileMemoryMib,
     ];
 
     /// The key in the file.
@@ -48,6 +52,8 @@ impl Key {
             Key::CopiedKib => "copied-kib",
             Key::Steps => "steps",
             Key::LogKib => "log-kib",
+            Key::CompileMs => "compile-ms",
+            Key::CompileMemoryMib => "compile-memory-mib",
         }
     }
 
@@ -63,6 +69,8 @@ impl Key {
             Key::CopiedKib => max.copied_bytes >> 10,
             Key::Steps => max.steps,
             Key::LogKib => max.log_bytes >> 10,
+            Key::CompileMs => max.compile_ms,
+            Key::CompileMemoryMib => (max.compile_memory_bytes >> 20) as u32,
         }
     }
 
@@ -76,6 +84,8 @@ impl Key {
             Key::CopiedKib => limits.copied_bytes = value << 10,
             Key::Steps => limits.steps = value,
             Key::LogKib => limits.log_bytes = value << 10,
+            Key::CompileMs => limits.compile_ms = value,
+            Key::CompileMemoryMib => limits.compile_memory_bytes = u64::from(value) << 20,
         }
     }
 }
@@ -92,6 +102,8 @@ pub(crate) struct Table {
     copied_kib: Option<Number<{ Key::CopiedKib.max() }>>,
     steps: Option<Number<{ Key::Steps.max() }>>,
     log_kib: Option<Number<{ Key::LogKib.max() }>>,
+    compile_ms: Option<Number<{ Key::CompileMs.max() }>>,
+    compile_memory_mib: Option<Number<{ Key::CompileMemoryMib.max() }>>,
 }
 
 impl From<Table> for LimitRule {
@@ -105,6 +117,8 @@ impl From<Table> for LimitRule {
             table.copied_kib.map(|number| number.0),
             table.steps.map(|number| number.0),
             table.log_kib.map(|number| number.0),
+            table.compile_ms.map(|number| number.0),
+            table.compile_memory_mib.map(|number| number.0),
         ];
         LimitRule { values }
     }

@@ -1,6 +1,6 @@
-//! Patterns for names and paths: literal, or with one `*` at the end.
+//! Patterns for names and directories: literal, or with one `*` at the end; and the path of one program.
 
-use nshost_plan::LinkName;
+use nshost_plan::{AbsolutePath, Command, LinkName, Variable};
 use serde::{Deserialize, Serialize};
 
 use crate::text::Written;
@@ -57,97 +57,196 @@ impl Written for NamePattern {
     }
 }
 
-/// A pattern for programs: a path or a bare name, everything below a directory (`/usr/bin/*`), or `*`.
-/// A `*` or a `\` that is part of a name is written with a `\` before it.
+/// A pattern for the names of variables: `LANG`, `LC_*` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct ProgramPattern {
-    /// A program; or where `open`: a directory with a `/` at its end, or nothing, which is all.
+pub(crate) struct VariablePattern {
     stem: String,
     open: bool,
 }
 
-impl ProgramPattern {
-    /// The longest path, in bytes: `PATH_MAX` less the NUL, and the `./` that [`plain`] may add.
-    const MAX: usize = 4097;
-
-    /// Every program.
+impl VariablePattern {
+    /// Every name.
     pub fn any() -> Self {
-        ProgramPattern { stem: String::new(), open: true }
+        VariablePattern { stem: String::new(), open: true }
     }
 
-    /// This program alone.
-    pub fn literal(program: &str) -> Self {
-        ProgramPattern { stem: plain(program), open: false }
+    /// This name alone.
+    pub fn literal(variable: &Variable) -> Self {
+        VariablePattern { stem: variable.name().to_string(), open: false }
     }
 
-    /// Whether it is this program, or surely lies in this directory.
-    pub fn matches(&self, program: &str) -> bool {
-        let program = plain(program);
-        if !self.open {
-            return program == self.stem;
-        }
-        let below = program.starts_with(&self.stem) && program != self.stem;
-        self.stem.is_empty() || (below && !climbs(&program))
+    /// Whether the name fits.
+    pub fn matches(&self, variable: &Variable) -> bool {
+        if self.open { variable.name().starts_with(&self.stem) } else { variable.name() == self.stem }
     }
 
-    /// Whether it might be this program or lie in this directory, as far as a path can tell: one with
-    /// `..` may lead anywhere, and one that is not absolute begins anywhere.
-    pub fn could_match(&self, program: &str) -> bool {
-        let program = plain(program);
-        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
-        if climbs(&program) {
-            return true;
-        }
-        if program.starts_with('/') && (self.stem.starts_with('/') || self.open) {
-            return self.matches(&program);
-        }
-        self.open || last(&self.stem) == last(&program)
-    }
-
-    /// Whether every program that matches `other` matches this.
+    /// Whether every name that fits `other` fits this.
     pub fn covers(&self, other: &Self) -> bool {
-        match (self.open, other.open) {
-            (true, true) => other.stem.starts_with(&self.stem),
-            (true, false) => self.matches(&other.stem),
-            (false, _) => self == other,
-        }
-    }
-
-    /// Whether a `..` makes it unclear where it leads.
-    pub fn climbs(&self) -> bool {
-        climbs(&self.stem)
+        if self.open { other.stem.starts_with(&self.stem) } else { self == other }
     }
 
     /// As it is written in a grants file, without quotes.
     pub fn text(&self) -> String {
-        let escaped = self.stem.replace('\\', "\\\\").replace('*', "\\*");
-        format!("{escaped}{}", if self.open { "*" } else { "" })
+        format!("{}{}", self.stem, if self.open { "*" } else { "" })
     }
 }
 
-impl Written for ProgramPattern {
-    const EXPECTED: &'static str = "a program like /bin/sh, a directory like /usr/bin/*, or *";
+impl Written for VariablePattern {
+    const EXPECTED: &'static str = "a variable's name, with or without a * at the end";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let (stem, open) = text.strip_suffix('*').map_or((text, false), |stem| (stem, true));
+        let every = open && stem.is_empty();
+        if !every && Variable::new(stem.to_string(), String::new()).is_err() {
+            return Err(format!(
+                "{text:?} cannot be a variable's name: write A-Z a-z 0-9 and _, no digit first, with or without a * at the end"
+            ));
+        }
+        Ok(VariablePattern { stem: stem.to_string(), open })
+    }
+}
+
+/// A pattern for directories: one path, everything below a directory (`/srv/*`), or `*`.
+/// A `*` or a `\` that is part of a name is written with a `\` before it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct DirectoryPattern {
+    /// A plain path; or where `open`: a plain path with a `/` at its end, or nothing, which is all.
+    stem: String,
+    open: bool,
+}
+
+impl DirectoryPattern {
+    /// Every directory.
+    pub fn any() -> Self {
+        DirectoryPattern { stem: String::new(), open: true }
+    }
+
+    /// This one alone.
+    pub fn literal(path: &AbsolutePath) -> Self {
+        DirectoryPattern { stem: path.plain(), open: false }
+    }
+
+    /// Whether it is this directory, or lies below.
+    pub fn matches(&self, path: &AbsolutePath) -> bool {
+        let path = path.plain();
+        if self.open { path.starts_with(&self.stem) && path != self.stem } else { path == self.stem }
+    }
+
+    /// Whether every directory that matches `other` matches this.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self.open, other.open) {
+            (true, true) => other.stem.starts_with(&self.stem),
+            (true, false) => other.stem.starts_with(&self.stem) && other.stem != self.stem,
+            (false, _) => self == other,
+        }
+    }
+
+    /// As it is written in a grants file, without quotes.
+    pub fn text(&self) -> String {
+        format!("{}{}", escape(&self.stem), if self.open { "*" } else { "" })
+    }
+}
+
+impl Written for DirectoryPattern {
+    const EXPECTED: &'static str = "a directory like /srv, everything below it like /srv/*, or *";
 
     fn read(text: &str) -> Result<Self, String> {
         let (stem, open) = unescape(text)?;
-        if text.is_empty() || stem.len() > Self::MAX || stem.contains('\0') {
-            return Err("a program's path has at least one byte, at most 4095, and no NUL".to_string());
+        if open && stem.is_empty() {
+            return Ok(DirectoryPattern::any());
         }
-        if !open {
-            return Ok(ProgramPattern::literal(&stem));
+        if open && !stem.ends_with('/') {
+            return Err("before a * stands nothing, or a directory, as in /srv/*".to_string());
         }
-        let directory = stem.starts_with('/') && stem.ends_with('/') && !climbs(&stem);
-        match (stem.as_str(), directory) {
-            ("", _) => Ok(ProgramPattern::any()),
-            (_, true) => {
-                let path = plain(&stem);
-                let stem = if path == "/" { path } else { format!("{path}/") };
-                Ok(ProgramPattern { stem, open })
-            }
-            _ => Err("before a * stands nothing, or an absolute directory without .., as in /usr/bin/*"
-                .to_string()),
+        let path = AbsolutePath::try_from(stem).map_err(|error| error.hint)?;
+        let stem = match (open, path.plain()) {
+            (true, root) if root == "/" => root,
+            (true, path) => format!("{path}/"),
+            (false, path) => path,
+        };
+        Ok(DirectoryPattern { stem, open })
+    }
+}
+
+/// The path of one program, or `*` for every program. No pattern says which programs a directory will hold,
+/// or what they can do: `/usr/bin/*` would have `nsenter` in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum ProgramPath {
+    /// Every program.
+    Any,
+    /// The file where this path leads on the host: absolute, without `..`, letter by letter.
+    Exact(String),
+}
+
+impl ProgramPath {
+    /// The longest name of a file (`NAME_MAX`).
+    const MAX_NAME: usize = 255;
+
+    /// Whether a script can name a program like this: by an absolute path without `..`, or by a bare name,
+    /// which is looked for on the host before it is judged. What a relative path means nobody knows.
+    pub fn can_be(program: &str) -> bool {
+        match program.contains('/') {
+            true => AbsolutePath::try_from(program.to_string()).is_ok(),
+            false => program != ".." && program.len() <= Self::MAX_NAME,
         }
     }
+
+    /// This program alone. A bare name that is still here has not been found: then where most are.
+    pub fn literal(program: &str) -> Self {
+        match program.contains('/') {
+            true => ProgramPath::Exact(program.to_string()),
+            false => ProgramPath::Exact(format!("/usr/bin/{program}")),
+        }
+    }
+
+    /// Whether it is this program; of a bare name, whether it could be found to be. It is never executed
+    /// under its bare name: see the launcher's `decide`.
+    pub fn matches(&self, program: &str) -> bool {
+        match self {
+            ProgramPath::Any => true,
+            ProgramPath::Exact(path) if program.contains('/') => path == program,
+            ProgramPath::Exact(path) => path.rsplit_once('/').is_some_and(|(directory, name)| {
+                name == program && Command::PATH.split(':').any(|usual| usual == directory)
+            }),
+        }
+    }
+
+    /// Whether every program that matches `other` matches this.
+    pub fn covers(&self, other: &Self) -> bool {
+        *self == ProgramPath::Any || self == other
+    }
+
+    /// As it is written in a grants file, without quotes.
+    pub fn text(&self) -> String {
+        match self {
+            ProgramPath::Any => "*".to_string(),
+            ProgramPath::Exact(path) => escape(path),
+        }
+    }
+}
+
+impl Written for ProgramPath {
+    const EXPECTED: &'static str = "the absolute path of a program, like /bin/sh; or * for every program";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let (path, open) = unescape(text)?;
+        match (open, path.as_str()) {
+            (true, "") => Ok(ProgramPath::Any),
+            (true, _) => Err("a table grants one program: name each, for a directory holds programs that \
+                              nobody thought of, and tomorrow others"
+                .to_string()),
+            (false, name) if !name.is_empty() && !name.contains('/') => Err(format!(
+                "{text:?} could be any file of that name: write its absolute path, like /usr/bin/{name}"
+            )),
+            (false, _) => AbsolutePath::try_from(path.clone())
+                .map(|_| ProgramPath::Exact(path))
+                .map_err(|error| error.hint),
+        }
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('*', "\\*")
 }
 
 /// The text without its escapes, and whether it ends in a `*` that is none.
@@ -168,19 +267,4 @@ fn unescape(text: &str) -> Result<(String, bool), String> {
         }
     }
     Ok((stem, false))
-}
-
-/// A path without what says nothing: `//`, `/./` and a `/` at the end. A name without any `/` is looked
-/// for in `PATH` and stays what it is; a relative path begins with `./`.
-fn plain(path: &str) -> String {
-    if !path.contains('/') {
-        return path.to_string();
-    }
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    let root = if path.starts_with('/') { "/" } else { "./" };
-    format!("{root}{}", parts.join("/"))
-}
-
-fn climbs(path: &str) -> bool {
-    path.split('/').any(|part| part == "..")
 }

@@ -61,6 +61,8 @@ pub(crate) enum Decision {
     Forbidden(String),
     /// No rule allows it: why not, and the table that would.
     Lacking(String, String),
+    /// No rule could be about it: what to ask for instead.
+    Unfit(String),
 }
 
 /// Deny beats allow; without either it is lacking.

@@ -6,14 +6,17 @@ use crate::{
     Grants,
     address::AddressRule,
     check::Case,
+    directory::DirectoryRule,
     limits::Key,
     link::{Asked, LinkRule},
+    mount::ResolvConfRule,
     namespace::NamespaceRule,
     nat::{ForwardRule, MasqueradeRule},
     process::ExecRule,
     route::RouteRule,
     rule::{self, Decision, Noun, Rule, merge},
     share::{self, ShareRule},
+    variable::VariableRule,
 };
 
 /// The least grants with which nothing of the plan is denied.
@@ -57,8 +60,12 @@ fn want(grants: &mut Grants, step: &Step) {
             grants.masquerades.push(Rule::allow(MasqueradeRule::least(masquerade)));
         }
         Step::Forward(forward) => grants.forwards.push(Rule::allow(ForwardRule::least(forward))),
-        Step::Command(command) => grants.execs.push(Rule::allow(ExecRule::least(command.program()))),
-        _ => {}
+        Step::Command(command) => grants.execs.push(Rule::allow(ExecRule::least(command))),
+        Step::Variable(variable) => grants.variables.push(Rule::allow(VariableRule::least(variable))),
+        Step::WorkingDirectory(path) => grants.directories.push(Rule::allow(DirectoryRule::least(path))),
+        Step::ResolvConf(conf) => grants.resolvers.push(Rule::allow(ResolvConfRule::least(conf))),
+        // Nothing is ever lacking for these but room for one step more.
+        Step::Hostname(_) | Step::DomainName(_) | Step::PrivatePropagation | Step::Proc | Step::Up(_) => {}
     }
 }
 
@@ -72,6 +79,9 @@ fn merged(grants: Grants) -> Grants {
         masquerades: merged_rules(grants.masquerades),
         forwards: merged_rules(grants.forwards),
         execs: merged_rules(grants.execs),
+        variables: merged_rules(grants.variables),
+        directories: merged_rules(grants.directories),
+        resolvers: merged_rules(grants.resolvers),
         ..grants
     }
 }

@@ -122,6 +122,17 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TableVisitor<T> {
     }
 }
 
+/// A denial by a name would be an illusion where a thing has others, which nobody can list.
+pub(crate) fn no_denial(deny: bool, what: &str, others: &str) -> Result<(), String> {
+    if !deny {
+        return Ok(());
+    }
+    Err(format!(
+        "deny = true would be an illusion here: {what} has other names ({others}). Nothing is allowed that no \
+         table allows; take this one out, and narrow those that allow too much"
+    ))
+}
+
 /// The SHA-256 of a module.
 pub(crate) struct Digest(pub [u8; 32]);
 

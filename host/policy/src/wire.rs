@@ -73,6 +73,14 @@ pub struct Used {
     pub log_bytes: u32,
 }
 
+/// The name of the compiler's budget of time.
+pub const COMPILE_TIME: &str = "compile time";
+/// The name of the compiler's budget of memory.
+pub const COMPILE_MEMORY: &str = "compile memory";
+
+/// With this exit status the compiler says that its memory is used up: it has none left to answer.
+pub const OUT_OF_MEMORY: i32 = 3;
+
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
@@ -81,7 +89,7 @@ pub enum Failure {
     /// A budget was used up.
     Budget {
         /// Which: "wall time", "memory", "table elements", "instances", "host calls", "copied
-        /// bytes", "steps" or "log".
+        /// bytes", "steps", "log", or of the compiler's [`COMPILE_TIME`] and [`COMPILE_MEMORY`].
         name: String,
         /// How much there was.
         limit: u64,

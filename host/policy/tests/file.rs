@@ -71,14 +71,39 @@ const WRONG: &[(&str, &str)] = &[
         "5:16: \"x\" is not an IP address, or * for any",
     ),
     ("[[masquerade]]\nsource = '10.0.0.0/8'", "2:1: missing field `out`"),
-    ("[[exec]]\npath = '/bin/ba*'", "3:8: before a * stands nothing, or an absolute directory"),
-    ("[[exec]]\npath = 'bin/*'", "3:8: before a * stands nothing, or an absolute directory"),
-    ("[[exec]]\npath = '/a/../*'", "3:8: before a * stands nothing, or an absolute directory"),
+    ("[[exec]]\npath = '/bin/ba*'", "3:8: a table grants one program: name each"),
+    ("[[exec]]\npath = '/usr/bin/*'", "3:8: a table grants one program: name each"),
+    ("[[exec]]\npath = 'bin/*'", "3:8: a table grants one program: name each"),
     ("[[exec]]\npath = '*x'", "3:8: a * stands at the end"),
     ("[[exec]]\npath = '\\x'", "3:8: after a \\ comes * or \\"),
-    ("[[exec]]\npath = ''", "3:8: a program's path has"),
-    ("[[exec]]\npath = '/a/../b'\ndeny = true", "2:1: a path that is denied has no .."),
-    ("[[exec]]\npath = 'a'\ndeny = 1", "4:8: invalid type: integer `1`, expected a boolean"),
+    ("[[exec]]\npath = ''", "3:8: a path begins with /"),
+    ("[[exec]]\npath = 'bin/sh'", "3:8: a path begins with /"),
+    ("[[exec]]\npath = '/a/../b'", "3:8: a path begins with /, has at most 4095 bytes, no NUL and no .."),
+    ("[[exec]]\npath = 'ls'", "3:8: \"ls\" could be any file of that name: write its absolute path, like"),
+    ("[[exec]]\npath = '*'", "2:1: path = \"*\" is every program"),
+    ("[[exec]]\npath = '*'\narguments = ['x']", "2:1: path = \"*\" is every program"),
+    ("[[exec]]\npath = '/a'\narguments = 'all'", "4:13: \"all\" is neither a list of arguments nor \"any\""),
+    ("[[exec]]\npath = '/a'\narguments = [1]", "4:14: invalid type: integer `1`, expected a string"),
+    ("[[exec]]\npath = '/a'\narguments = [\"\\u0000\"]", "4:"),
+    (
+        "[[exec]]\npath = '/usr/bin/perl'\ndeny = true",
+        "2:1: deny = true would be an illusion here: a program has other names (links, /proc/self/root, env,",
+    ),
+    ("[[exec]]\npath = '/a'\ndeny = 1", "4:8: invalid type: integer `1`, expected a boolean"),
+    ("[[variable]]\nname = '1A'", "3:8: \"1A\" cannot be a variable's name"),
+    ("[[variable]]\nname = 'A*B'", "3:8: \"A*B\" cannot be a variable's name"),
+    ("[[variable]]\nname = ''", "3:8: \"\" cannot be a variable's name"),
+    ("[[variable]]\nname = 'A'\nvalue = 'x'\ndeny = true", "2:1: value says nothing where deny = true"),
+    ("[[variable]]\nname = 'A'\nvalue = \"\\u0000\"", "2:1: an argument has no NUL"),
+    ("[[working-directory]]\npath = 'srv'", "3:8: a path begins with /"),
+    ("[[working-directory]]\npath = '/srv*'", "3:8: before a * stands nothing, or a directory"),
+    (
+        "[[working-directory]]\npath = '/srv'\ndeny = true",
+        "2:1: deny = true would be an illusion here: a directory",
+    ),
+    ("[[resolv-conf]]\nservers = []", "2:1: servers names no name server"),
+    ("[[resolv-conf]]\nservers = ['dns.example']", "3:12: \"dns.example\" is not an address like"),
+    ("[[resolv-conf]]\nservers = ['10.0.0.1/8']", "3:12: 10.0.0.1/8 is an address in a network; write"),
     ("exec = [['/bin/sh', false]]", "2:9: invalid type: sequence, expected a table with keys"),
     ("limits = [1]", "2:10: invalid type: sequence, expected a table with keys"),
     ("exec = [1]", "2:9: invalid type: integer `1`, expected a table with keys"),
@@ -158,7 +183,29 @@ host-address = "192.0.2.1"
 ports = "8000-8010"
 
 [[exec]]
-path = "/usr/bin/*"
+path = "/usr/bin/env"
+arguments = ["-i", "\"", "\\"]
+
+[[exec]]
+path = "*"
+arguments = "any"
+
+[[variable]]
+name = "LC_*"
+
+[[variable]]
+name = "LANG"
+value = "C"
+
+[[variable]]
+name = "LD_*"
+deny = true
+
+[[working-directory]]
+path = "/srv/*"
+
+[[resolv-conf]]
+servers = ["9.9.9.9", "10.0.0.0/8"]
 
 [limits]
 wall-ms = 1
@@ -169,6 +216,8 @@ host-calls = 4
 copied-kib = 65536
 steps = 5
 log-kib = 1024
+compile-ms = 600000
+compile-memory-mib = 6
 "#,
         "0aF".repeat(64).get(..64).unwrap()
     );
@@ -179,7 +228,18 @@ log-kib = 1024
     let limits = grants.limits();
     assert_eq!((limits.wall_ms, limits.memory_bytes, limits.steps), (1, 1 << 30, 5));
     assert_eq!((limits.copied_bytes, limits.log_bytes), (Limits::MAX.copied_bytes, Limits::MAX.log_bytes));
+    assert_eq!((limits.compile_ms, limits.compile_memory_bytes), (Limits::MAX.compile_ms, 6 << 20));
     assert_eq!((limits.table_elements, limits.instances, limits.host_calls), (2, 3, 4));
+}
+
+#[test]
+fn the_readme_shows_what_can_be_read() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("```toml\n").find(|block| block.starts_with("schema = 1")).unwrap();
+    let shown = shown.split("```").next().unwrap().replace("sha256:…", &format!("sha256:{}", "0".repeat(64)));
+    let grants = Grants::parse(&shown, "README.md").unwrap_or_else(|error| panic!("{error}"));
+    let kinds = grants.to_toml().matches("[[").count();
+    assert_eq!(kinds, shown.matches("\n[[").count());
 }
 
 #[test]
@@ -200,13 +260,13 @@ fn a_hostile_file_costs_little() {
     for unit in nested {
         assert!(Grants::parse(&fill(unit), "g").is_err() || ["#", "\n"].contains(&unit), "{unit:?}");
     }
-    let tables = fill("[[exec]]\npath = 'a'\n");
+    let tables = fill("[[exec]]\npath = '/a'\n");
     let grants = Grants::parse(&tables, "g").unwrap();
     assert!(
         Grants::parse(grants.to_toml().replace("\n\n", "\n").as_str(), "g")
             .is_ok_and(|again| again == grants)
     );
-    assert!(Grants::parse(&format!("{tables}[[exec]]\npath = 'a*b'\n"), "g").unwrap_err().line > 10_000);
+    assert!(Grants::parse(&format!("{tables}[[exec]]\npath = '/a*b'\n"), "g").unwrap_err().line > 10_000);
     let error = Grants::parse(&" ".repeat((1 << 20) + 1), "g").unwrap_err();
     assert_eq!(error.to_string(), "g:1:1: a grants file has at most 1 MiB");
     // Seconds in a debug build on a busy machine; what grows with the square would take hours.
@@ -238,6 +298,15 @@ fn scraps() -> impl Strategy<Value = String> {
         "[[exec]]",
         "path = ",
         "'*'",
+        "'/a'",
+        "arguments = 'any'",
+        "arguments = ['']",
+        "[[variable]]",
+        "name = 'A*'",
+        "value = ",
+        "[[working-directory]]",
+        "[[resolv-conf]]",
+        "servers = ['::1', '10.0.0.0/8']",
         "\"\\\\*\"",
         "[[forward]]",
         "ports = '1-2'",

@@ -113,13 +113,20 @@ fn the_check_says_what_the_model_says_in_every_case() {
         return;
     }
     let seen = SEEN.lock().unwrap();
-    for noun in ["link", "address", "route", "masquerade", "forward", "command", "namespace", "share"] {
-        for says in ["allowed", "forbidden", "lacking", "conflict"] {
-            let never = says == "conflict" && ["command", "namespace", "share"].contains(&noun);
-            assert!(never || seen.contains_key(&(noun, says)), "{noun} {says}: {seen:#?}");
-        }
+    let all = ["allowed", "forbidden", "lacking", "conflict"];
+    for noun in ["link", "address", "route", "masquerade", "forward"] {
+        all.iter().for_each(|says| assert!(seen.contains_key(&(noun, *says)), "{noun} {says}: {seen:#?}"));
+    }
+    for noun in ["namespace", "share", "environment", "resolv.conf"] {
+        all[..3]
+            .iter()
+            .for_each(|says| assert!(seen.contains_key(&(noun, *says)), "{noun} {says}: {seen:#?}"));
+    }
+    for noun in ["command", "working directory"] {
+        assert!(seen.contains_key(&(noun, "allowed")) && seen.contains_key(&(noun, "lacking")), "{seen:#?}");
     }
     assert!(seen.contains_key(&("namespace", "unsupported")) && seen.contains_key(&("plan", "permitted")));
+    assert!(seen.contains_key(&("command", "unsupported")));
 }
 
 proptest! {
@@ -171,13 +178,14 @@ proptest! {
         let open = Grants::open();
         let denials = open.to_toml().split("\n\n").map(|table| match table.trim() {
             "schema = 1" => "schema = 1\n".to_string(),
+            table if table.starts_with("[[exec]]") || table.starts_with("[[working-directory]]") => String::new(),
             table => format!("{table}\ndeny = true\n\n"),
         }).collect::<String>();
         let both = open.and(Grants::parse(&denials, "").unwrap());
         let refused = denied(&plan, &both, &facts);
         for matter in Matter::all(&plan) {
             let outward = match matter {
-                Matter::Step(index) => matches!(plan.steps()[index], Step::Veth(_) | Step::Address(_) | Step::Route(_) | Step::Masquerade(_) | Step::Forward(_)),
+                Matter::Step(index) => matches!(plan.steps()[index], Step::Veth(_) | Step::Address(_) | Step::Route(_) | Step::Masquerade(_) | Step::Forward(_) | Step::Variable(_) | Step::ResolvConf(_)),
                 Matter::Share(_) => true,
             };
             prop_assert!(!outward || refused.contains(&matter));
@@ -246,6 +254,11 @@ proptest! {
         let refused = denied(&other, &suggested, &facts);
         for matter in Matter::all(&other) {
             let is_part = match matter {
+                // The operator's own command, and one that no grant can be for.
+                Matter::Step(index) if matches!(&other.steps()[index], Step::Command(_)) => {
+                    judge(&other, matter, &File { tables: Vec::new(), steps: Some(4096) }, &facts) != Says::Lacking
+                        || is_part_of(&other.steps()[index], &plan)
+                }
                 Matter::Step(index) => is_part_of(&other.steps()[index], &plan),
                 Matter::Share(_) => Matter::all(&plan).contains(&matter),
             };
@@ -258,7 +271,16 @@ proptest! {
 fn is_part_of(step: &Step, plan: &Plan) -> bool {
     let any = |part: &dyn Fn(&Step) -> bool| plan.steps().iter().any(part);
     match step {
-        Step::Veth(_) | Step::Masquerade(_) => any(&|other| other == step),
+        Step::Veth(_) | Step::Masquerade(_) | Step::Variable(_) => any(&|other| other == step),
+        Step::Command(asked) => any(
+            &|other| matches!(other, Step::Command(had) if had == asked || had.arguments()[1..] == asked.arguments()[1..] && could_be(had.program(), asked.program())),
+        ),
+        Step::WorkingDirectory(asked) => {
+            any(&|other| matches!(other, Step::WorkingDirectory(had) if had.plain() == asked.plain()))
+        }
+        Step::ResolvConf(asked) => asked.nameservers().iter().all(|server| {
+            any(&|other| matches!(other, Step::ResolvConf(had) if had.nameservers().contains(server)))
+        }),
         Step::Address(asked) => any(
             &|other| matches!(other, Step::Address(had) if had.interface.side() == asked.interface.side() && had.cidr.contains(asked.cidr)),
         ),
@@ -272,6 +294,19 @@ fn is_part_of(step: &Step, plan: &Plan) -> bool {
                     && common::each_port(had.ports).any(|other| other == port))
             })
         }),
-        _ => true,
+        Step::Namespace(_)
+        | Step::Hostname(_)
+        | Step::DomainName(_)
+        | Step::PrivatePropagation
+        | Step::Proc
+        | Step::Up(_) => true,
     }
+}
+
+/// A bare name is where most programs are, as long as nobody has looked.
+fn could_be(had: &str, asked: &str) -> bool {
+    let path = |program: &str| {
+        if program.contains('/') { program.to_string() } else { format!("/usr/bin/{program}") }
+    };
+    path(had) == path(asked)
 }

@@ -2,7 +2,7 @@
 
 use nshost_plan::{
     Address, AddressFact, Cidr, Command, DefaultRoute, Facts, Family, Forward, Interface, LinkFact, LinkId,
-    LinkName, Masquerade, Namespace, Plan, PortRange, Protocol, Route, Side, Step, Variable, Veth,
+    LinkName, Masquerade, Namespace, Plan, PortRange, Protocol, Route, Side, Step, UtsName, Variable, Veth,
 };
 use nshost_policy::{Grants, Refusal, RefusalKind, Verdict, check, check_step, lacking, suggest};
 
@@ -113,7 +113,7 @@ fn what_stays_inside_needs_no_grant() {
         Step::PrivatePropagation,
         Step::Proc,
         Step::Up(Interface::Loopback),
-        Step::Variable(Variable::new("A".to_string(), "b".to_string()).unwrap()),
+        Step::Hostname(UtsName::try_from("inside".to_string()).unwrap()),
     ]));
     let checked = check(inside.clone(), &Grants::none(), &facts());
     assert_eq!(checked.outcome.unwrap().into_plan(), inside);
@@ -364,7 +364,7 @@ path = "/bin/bash"
     assert!(
         check(plan.clone(), &grants(expected.trim_start_matches("schema = 1\n")), &facts).outcome.is_ok()
     );
-    let some = grants("[[address]]\nrange = '169.254.0.0/16'\n[[exec]]\npath = '/bin/*'\n");
+    let some = grants("[[address]]\nrange = '169.254.0.0/16'\n[[exec]]\npath = '*'\narguments = 'any'\n");
     let rest = lacking(&plan, &some, &facts).to_toml();
     assert!(
         !rest.contains("[[address]]") && !rest.contains("[[exec]]") && rest.contains("[[link]]"),
@@ -396,9 +396,10 @@ fn a_plan_has_no_more_steps_than_were_granted() {
     let refused = check(long.clone(), &Grants::open(), &facts()).outcome.unwrap_err();
     assert_eq!((refused.refusals.len(), refused.refusals[0].step), (44, Some(256)));
     assert_eq!(refused.refusals[0].hint, "[limits]\nsteps = 257");
-    assert_eq!(suggest(&long, &facts()).to_toml(), "schema = 1\n\n[limits]\nsteps = 300\n");
+    let any = "[[variable]]\nname = '*'\n";
+    assert_eq!(lacking(&long, &grants(any), &facts()).to_toml(), "schema = 1\n\n[limits]\nsteps = 300\n");
     assert!(check(long.clone(), &suggest(&long, &facts()), &facts()).outcome.is_ok());
-    let tight = grants("[limits]\nsteps = 10\n");
+    let tight = grants(&format!("{any}[limits]\nsteps = 10\n"));
     let refused = check(long.clone(), &tight, &facts()).outcome.unwrap_err();
     assert_eq!(refused.refusals[0].hint, "# in the [limits] table:\n# steps = 11");
     let more = lacking(&long, &tight, &facts());

@@ -1,16 +1,18 @@
-//! `nshost-compiler MODE`: reads one module, as a process without rights.
+//! `nshost-compiler MODE [MEMORY-BYTES MILLISECONDS]`: reads one module, as a process without rights.
 //!
 //! MODE is `compile` (the artifact goes to file 2, a `wire::CompileAnswer` to the launcher), `inspect`
 //! (the answer is an `Inspection` or a `Failure`), or either with `-unlocked` at its end, to go on where
-//! the kernel lacks a part of the lock. The files are described in [`station`]. It is asked nothing: it
-//! works on the file that it was started with.
+//! the kernel lacks a part of the lock. MEMORY-BYTES and MILLISECONDS are its budget, for its own resource
+//! limits; without them they are the largest that can be granted. The launcher keeps the time.
+//! The files are described in [`station`]. It is asked nothing: it works on the file that it was started with.
 
 use std::{fs::File, io::Write};
 
-use nshost_plan::codec;
+use nshost_plan::{Limits, codec};
 use nshost_policy::wire::{CompileAnswer, Failure, Inspection};
 use nshost_script::{
     artifact,
+    bounded::Bounded,
     compile::{compile, compiler},
     input::Input,
     inspect::inspect,
@@ -22,14 +24,9 @@ use wasmtime::Engine;
 /// The largest module, in bytes.
 const MODULE: u64 = 64 << 20;
 
-/// The largest that toolchains make, JavaScript and Python engines of 12 to 18 MB, took 35 s of a busy
-/// processor and half a GiB.
-const CEILINGS: Ceilings =
-    Ceilings { address_space: 3 << 30, data: 2 << 30, cpu_seconds: 120, file_size: artifact::MAX };
-
 /// Instead of musl's: an eighth of the time that a large module takes.
 #[global_allocator]
-static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static MEMORY: Bounded = Bounded;
 
 fn main() {
     let Ok(station) = Station::enter() else { leave(Leave::Misused) };
@@ -37,7 +34,7 @@ fn main() {
     let Ok(engine) = compiler() else { leave(Leave::Misused) };
     let module = Input::map(&station.input, MODULE);
     drop(station.input);
-    let missing = lock(&Profile { filter: filter::COMPILER, ceilings: CEILINGS });
+    let missing = lock(&Profile { filter: filter::COMPILER, ceilings: order.ceilings() });
     let module = match (missing.first(), module) {
         (Some(layer), _) if !order.unlocked => {
             Err(Failure::Lock { what: layer.what.to_string(), errno: layer.errno })
@@ -66,11 +63,14 @@ enum Work {
 struct Order {
     work: Work,
     unlocked: bool,
+    memory_bytes: u64,
+    milliseconds: u32,
 }
 
 impl Order {
     fn read() -> Option<Order> {
-        let mode = std::env::args().nth(1)?;
+        let mut words = std::env::args().skip(1);
+        let mode = words.next()?;
         let (mode, unlocked) = match mode.strip_suffix("-unlocked") {
             Some(mode) => (mode, true),
             None => (mode.as_str(), false),
@@ -80,7 +80,23 @@ impl Order {
             "inspect" => Work::Inspect,
             _ => return None,
         };
-        Some(Order { work, unlocked })
+        let (memory_bytes, milliseconds) = match (words.next(), words.next()) {
+            (None, _) => (Limits::MAX.compile_memory_bytes, Limits::MAX.compile_ms),
+            (Some(memory), Some(time)) => (memory.parse().ok()?, time.parse().ok()?),
+            (Some(_), None) => return None,
+        };
+        Some(Order { work, unlocked, memory_bytes, milliseconds })
+    }
+
+    /// The module is mapped besides, and so is the program itself.
+    fn ceilings(&self) -> Ceilings {
+        let data = self.memory_bytes.min(Limits::MAX.compile_memory_bytes);
+        Ceilings {
+            address_space: data + MODULE + (64 << 20),
+            data,
+            cpu_seconds: u64::from(self.milliseconds.min(Limits::MAX.compile_ms)).div_ceil(1000) + 1,
+            file_size: artifact::MAX,
+        }
     }
 }
 

@@ -7,6 +7,8 @@ mod address;
 pub mod artifact;
 #[allow(unreachable_pub)]
 mod bindings;
+#[cfg(feature = "compiler")]
+pub mod bounded;
 mod budget;
 pub mod clock;
 #[cfg(feature = "compiler")]

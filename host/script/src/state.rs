@@ -75,7 +75,17 @@ impl State {
             Step::Veth(_) | Step::Masquerade(_) => &[FactKind::Links],
             Step::Address(_) | Step::Route(_) => &[FactKind::Addresses, FactKind::DefaultRoutes],
             Step::Forward(_) => &[FactKind::Forwards, FactKind::Addresses],
-            _ => &[],
+            Step::Namespace(_) => &[FactKind::Kernel],
+            // What is refused of these is so on every host; what was typed always counts as looked at.
+            Step::Hostname(_)
+            | Step::DomainName(_)
+            | Step::PrivatePropagation
+            | Step::Proc
+            | Step::ResolvConf(_)
+            | Step::Command(_)
+            | Step::Variable(_)
+            | Step::WorkingDirectory(_)
+            | Step::Up(_) => &[],
         };
         self.note(FactKind::Rootless);
         facts.iter().for_each(|kind| self.note(*kind));

@@ -61,6 +61,8 @@ pub enum Leave {
     Unheard = 1,
     /// It was started wrongly.
     Misused = 2,
+    /// Its memory is used up.
+    OutOfMemory = nshost_policy::wire::OUT_OF_MEMORY as isize,
     /// A bug of ours.
     Panicked = 101,
 }

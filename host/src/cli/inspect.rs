@@ -50,10 +50,19 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
             "{}: {kind}\ndigest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}needs besides (inert stand-ins):\n{}",
             module.name(),
             inspection.sdk.as_deref().unwrap_or("unknown"),
-            list(&ours),
+            ours.iter().map(|name| format!("  {name}{}\n", meaning(name))).collect::<String>(),
             list(&others),
         )
     };
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(0)
+}
+
+/// What an interface of the contract is for, where its name does not say that it changes what a command does.
+fn meaning(interface: &str) -> &'static str {
+    match interface.trim_start_matches("nshost:setup/").split('@').next() {
+        Some("process") => "  (what is executed, its variables, where it starts)",
+        Some("filesystem") => "  (/proc, and which name servers are asked)",
+        _ => "",
+    }
 }

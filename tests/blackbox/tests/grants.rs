@@ -197,9 +197,11 @@ fn an_operator_at_a_terminal_is_asked_once() -> Result<()> {
         return Ok(());
     }
     for (answer, code, ran) in [("y", 0, true), ("n", 122, false), ("", 122, false)] {
-        let host = Host::new()?;
+        let (host, scratch) = (Host::new()?, Scratch::new()?);
         let before = Census::take(&host)?;
-        let nshost = host.nshost()?.arg("run").arg(component("tutorial")?).args(["--", "echo", "it ran"]);
+        let audit = scratch.path().join("audit.jsonl");
+        let nshost = host.nshost()?.args(["run", "--audit"]).arg(&audit).arg(component("tutorial")?);
+        let nshost = nshost.args(["--", "echo", "it ran"]);
         let mut terminal = Terminal::start(&nshost.command())?;
         let shown = terminal.expect("[y/N]", SOON)?;
         assert!(shown.contains("veth0") && shown.contains("169.254.1.1/30"), "{shown}");
@@ -208,6 +210,11 @@ fn an_operator_at_a_terminal_is_asked_once() -> Result<()> {
             terminal.expect("it ran", SOON)?;
         }
         assert_eq!(terminal.finish(SOON)?, code, "{answer:?}");
+        // Whatever the way to a permit was, the audit has it, and what the operator granted on the way.
+        let audit = fs::read_to_string(&audit)?;
+        let has = |event: &str| audit.contains(&format!("\"event\":\"{event}\""));
+        assert_eq!((has("permitted"), has("approved"), has("refused")), (ran, ran, !ran), "{audit}");
+        assert_eq!(audit.contains("[[address]]\\nrange = \\\"169.254.1.0/30\\\""), ran, "{audit}");
         before.comes_back(&host, TORN_DOWN)?;
     }
     Ok(())

@@ -54,6 +54,24 @@ fn an_ordinary_user_launches_and_the_host_is_as_it_was() -> Result<()> {
 }
 
 #[test]
+fn what_the_script_may_execute_runs() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    for name in ["isolated", "tutorial"] {
+        let grants =
+            scratch.file("grants.toml", fs::read(support::scripts().join(name).join("grants.toml"))?)?;
+        fs::set_permissions(&grants, fs::Permissions::from_mode(0o644))?;
+        let mut command = as_user(&host, &scratch)?;
+        // Its input is empty, so that the shell ends at once.
+        command.args(["run", "--grants"]).arg(grants).arg(script(&scratch, name)?);
+        support::run(command, Duration::from_secs(30))?.expect(0)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn its_root_has_no_more_rights_than_the_user() -> Result<()> {
     if !root_or_skip() {
         return Ok(());

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use nshost_plan::{
-    Address, Command, Facts, Forward, Interface, LinkFact, LinkId, LinkName, Masquerade, Namespace, Plan,
-    PortRange, Protocol, Route, Side, Step, Veth, codec,
+    AbsolutePath, Address, Command, Facts, Forward, Interface, LinkFact, LinkId, LinkName, Masquerade,
+    Namespace, Plan, PortRange, Protocol, ResolvConf, Route, Side, Step, Variable, Veth, codec,
 };
 use nshost_policy::{Grants, RefusalKind, check, lacking, shared};
 
@@ -66,6 +66,11 @@ pub fn plan() -> Result<Plan, nshost_plan::Error> {
     let steps = [
         Step::Namespace(Namespace::Network),
         Step::Namespace(Namespace::Time),
+        Step::Namespace(Namespace::Mount),
+        Step::PrivatePropagation,
+        Step::ResolvConf(ResolvConf::try_from(vec![inside, std::net::IpAddr::from([9, 9, 9, 9])])?),
+        Step::Variable(Variable::new("LD_PRELOAD".to_string(), "/tmp/x".to_string())?),
+        Step::WorkingDirectory(AbsolutePath::try_from("/srv".to_string())?),
         Step::Veth(Veth { host: name("veth0")?, container: name("veth1")? }),
         Step::Address(Address { interface: host, cidr: "169.254.1.1/30".parse()? }),
         Step::Address(Address { interface: container, cidr: "169.254.1.2/30".parse()? }),
@@ -74,7 +79,7 @@ pub fn plan() -> Result<Plan, nshost_plan::Error> {
         Step::Masquerade(Masquerade { source: inside, out: name("eth0")? }),
         forward(None, 80, 80)?,
         forward(Some(std::net::IpAddr::from([127, 0, 0, 1])), 8000, 8010)?,
-        Step::Command(Command::parse(["/bin/sh".to_string()])?),
+        Step::Command(Command::parse(["/bin/sh", "-c", "id"].map(String::from))?),
     ];
     Plan::try_from(Vec::from(steps))
 }

@@ -19,14 +19,49 @@ pub struct Table {
 /// What a table says, as an operator would write it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
-    Namespace { kinds: Vec<String> },
-    Share { kinds: Vec<String> },
-    Link { host: String, container: Option<String>, max: Option<u32> },
-    Address { range: Cidr, side: Option<&'static str> },
-    Route { side: &'static str, to: Cidr },
-    Masquerade { source: Cidr, out: String },
-    Forward { protocol: &'static str, host: Option<String>, ports: (u16, u16) },
-    Exec { path: String },
+    Namespace {
+        kinds: Vec<String>,
+    },
+    Share {
+        kinds: Vec<String>,
+    },
+    Link {
+        host: String,
+        container: Option<String>,
+        max: Option<u32>,
+    },
+    Address {
+        range: Cidr,
+        side: Option<&'static str>,
+    },
+    Route {
+        side: &'static str,
+        to: Cidr,
+    },
+    Masquerade {
+        source: Cidr,
+        out: String,
+    },
+    Forward {
+        protocol: &'static str,
+        host: Option<String>,
+        ports: (u16, u16),
+    },
+    /// No arguments: any.
+    Exec {
+        path: String,
+        arguments: Option<Vec<String>>,
+    },
+    Variable {
+        name: String,
+        value: Option<String>,
+    },
+    WorkingDirectory {
+        path: String,
+    },
+    ResolvConf {
+        servers: Vec<String>,
+    },
 }
 
 /// A whole file.
@@ -107,7 +142,17 @@ impl Table {
                     string(&if first == last { first.to_string() } else { format!("{first}-{last}") }),
                 );
             }
-            Rule::Exec { path } => key("[[exec]]\npath", string(path)),
+            Rule::Exec { path, arguments } => {
+                key("[[exec]]\npath", string(path));
+                let list = |words: &Vec<String>| format!("{words:?}");
+                key("arguments", arguments.as_ref().map(list).or(string("any")));
+            }
+            Rule::Variable { name, value } => {
+                key("[[variable]]\nname", string(name));
+                key("value", value.as_deref().and_then(string));
+            }
+            Rule::WorkingDirectory { path } => key("[[working-directory]]\npath", string(path)),
+            Rule::ResolvConf { servers } => key("[[resolv-conf]]\nservers", Some(format!("{servers:?}"))),
         }
         key("deny", self.deny.then(|| "true".to_string()));
         text
@@ -119,24 +164,39 @@ fn name_pattern() -> impl Strategy<Value = String> {
         .prop_map(String::from)
 }
 
-fn program_pattern() -> impl Strategy<Value = String> {
+fn program_path() -> impl Strategy<Value = String> {
     let fixed = select(vec![
-        "*",
-        "/*",
-        "/bin/*",
         "/bin/sh",
         "/bin/./sh",
-        "//bin//*",
-        "sh",
-        "./sh",
-        "bin/sh",
+        "/bin",
+        "/sh",
         "/x",
         "/bin/\\*",
-        "\\*",
         "/x/a\\\\b",
-        "/bin/sh/*",
+        "/bin/sh/",
+        "/usr/bin/sh",
+        "/usr/bin/x",
+        "/usr/local/bin/bin",
+        "/usr/x",
     ]);
     fixed.prop_map(String::from)
+}
+
+fn variable_pattern() -> impl Strategy<Value = String> {
+    select(vec!["*", "A", "A*", "B*", "C", "_*", "LD_PRELOAD"]).prop_map(String::from)
+}
+
+fn directory_pattern() -> impl Strategy<Value = String> {
+    select(vec!["*", "/", "/*", "/a", "/a/", "/a/*", "//a//*", "/a/b", "/./a/./b/*", "/b/\\*"])
+        .prop_map(String::from)
+}
+
+fn servers() -> impl Strategy<Value = Vec<String>> {
+    let server = prop_oneof![
+        plans::ip().prop_map(|ip| ip.to_string()),
+        plans::network().prop_map(|network| network.to_string()),
+    ];
+    vec(server, 1..4)
 }
 
 fn side_name() -> impl Strategy<Value = &'static str> {
@@ -160,7 +220,14 @@ fn rule() -> impl Strategy<Value = Rule> {
         2 => (plans::network(), name_pattern()).prop_map(|(source, out)| Rule::Masquerade { source, out }),
         2 => (select(vec!["tcp", "udp"]), option::of(host), plans::ports())
             .prop_map(|(protocol, host, ports)| Rule::Forward { protocol, host, ports: ports.into() }),
-        1 => program_pattern().prop_map(|path| Rule::Exec { path }),
+        2 => (program_path(), vec("[a-z ]{0,1}", 0..2), any::<bool>()).prop_map(|(path, words, any)| Rule::Exec {
+            path,
+            arguments: (!any).then_some(words),
+        }),
+        1 => (variable_pattern(), option::of("[a-z]{0,1}"))
+            .prop_map(|(name, value)| Rule::Variable { name, value }),
+        1 => directory_pattern().prop_map(|path| Rule::WorkingDirectory { path }),
+        1 => servers().prop_map(|servers| Rule::ResolvConf { servers }),
     ]
 }
 
@@ -178,19 +245,24 @@ fn wide() -> impl Strategy<Value = Rule> {
         Rule::Masquerade { source: all("0.0.0.0/0"), out: any() },
         Rule::Forward { protocol: "tcp", host: None, ports: (1, 65535) },
         Rule::Forward { protocol: "udp", host: Some(any()), ports: (1, 65535) },
-        Rule::Exec { path: any() },
+        Rule::Exec { path: any(), arguments: None },
+        Rule::Variable { name: any(), value: None },
+        Rule::WorkingDirectory { path: any() },
+        Rule::ResolvConf { servers: vec!["0.0.0.0/0".to_string(), "::/0".to_string()] },
     ])
 }
 
 pub fn table() -> impl Strategy<Value = Table> {
     let narrow = (rule(), (0u8..3).prop_map(|roll| roll == 0));
     let wide = (wide(), Just(false));
-    prop_oneof![2 => narrow, 3 => wide].prop_map(|(rule, deny)| {
-        let rule = match rule {
-            Rule::Link { host, container, .. } if deny => Rule::Link { host, container, max: None },
-            rule => rule,
-        };
-        Table { rule, deny }
+    prop_oneof![2 => narrow, 3 => wide].prop_map(|(rule, deny)| match rule {
+        Rule::Link { host, container, .. } if deny => {
+            Table { rule: Rule::Link { host, container, max: None }, deny }
+        }
+        Rule::Variable { name, .. } if deny => Table { rule: Rule::Variable { name, value: None }, deny },
+        // What has other names cannot be denied by one.
+        rule @ (Rule::Exec { .. } | Rule::WorkingDirectory { .. }) => Table { rule, deny: false },
+        rule => Table { rule, deny },
     })
 }
 

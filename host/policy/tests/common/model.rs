@@ -1,5 +1,5 @@
 //! The rules once more, written differently: networks as intervals of numbers, ports one by one, name
-//! patterns letter by letter, paths part by part. Slow and plain.
+//! patterns letter by letter, directories part by part. Slow and plain.
 
 use std::net::IpAddr;
 
@@ -75,6 +75,9 @@ fn judge_step(plan: &Plan, index: usize, file: &File, facts: &Facts) -> Says {
     let own = matches!(step, Step::Command(command) if command.arguments() == facts.command.as_slice());
     let mine: Vec<&Table> = file.tables.iter().filter(|table| same_kind(&table.rule, step)).collect();
     if needs_grant(step) && !own {
+        if matches!(step, Step::Command(command) if !nameable(command.program())) {
+            return Says::Unsupported;
+        }
         if mine.iter().any(|table| table.deny && meets(&table.rule, step, Part::Any)) {
             return Says::Forbidden;
         }
@@ -99,6 +102,9 @@ fn needs_grant(step: &Step) -> bool {
             | Step::Masquerade(_)
             | Step::Forward(_)
             | Step::Command(_)
+            | Step::Variable(_)
+            | Step::WorkingDirectory(_)
+            | Step::ResolvConf(_)
     )
 }
 
@@ -112,6 +118,9 @@ fn same_kind(rule: &Rule, step: &Step) -> bool {
             | (Rule::Masquerade { .. }, Step::Masquerade(_))
             | (Rule::Forward { .. }, Step::Forward(_))
             | (Rule::Exec { .. }, Step::Command(_))
+            | (Rule::Variable { .. }, Step::Variable(_))
+            | (Rule::WorkingDirectory { .. }, Step::WorkingDirectory(_))
+            | (Rule::ResolvConf { .. }, Step::ResolvConf(_))
     )
 }
 
@@ -148,7 +157,28 @@ fn meets(rule: &Rule, step: &Step, part: Part) -> bool {
                 all_or_any(Box::new(each_port(forward.ports).map(move |port| first <= port && port <= last)));
             *protocol == forward.protocol.name() && ports && host_meets(host.as_deref(), forward, part)
         }
-        (Rule::Exec { path }, Step::Command(command)) => program_meets(path, command.program(), part),
+        (Rule::Exec { path, arguments }, Step::Command(command)) => {
+            let asked: Vec<&str> = command.arguments().iter().skip(1).map(|word| word.as_str()).collect();
+            program_meets(path, command.program()) && arguments.as_ref().is_none_or(|words| *words == asked)
+        }
+        (Rule::Variable { name, value }, Step::Variable(variable)) => {
+            glob(name, variable.name()) && value.as_deref().is_none_or(|value| value == variable.value())
+        }
+        (Rule::WorkingDirectory { path }, Step::WorkingDirectory(asked)) => {
+            directory_meets(path, asked.as_str())
+        }
+        (Rule::ResolvConf { servers }, Step::ResolvConf(conf)) => {
+            let mut granted = conf.nameservers().iter().map(|asked| {
+                servers.iter().any(|server| match server.parse::<IpAddr>() {
+                    Ok(server) => server == *asked,
+                    Err(_) => within(Cidr::host(*asked), server.parse().unwrap(), Part::All),
+                })
+            });
+            match part {
+                Part::All => granted.all(|yes| yes),
+                Part::Any => granted.any(|yes| yes),
+            }
+        }
         _ => false,
     }
 }
@@ -210,38 +240,36 @@ fn within(asked: Cidr, range: Cidr, part: Part) -> bool {
         }
 }
 
-/// A path's parts; `None` at the front stands for where it begins: the root, a directory that nobody
-/// knows (`.`), or `PATH`.
-fn parts(path: &str) -> (char, Vec<&str>) {
-    let from = match path {
-        path if path.starts_with('/') => '/',
-        path if path.contains('/') => '.',
-        _ => 'P',
-    };
-    (from, path.split('/').filter(|part| !["", "."].contains(part) || from == 'P').collect())
+/// Whether a script can be granted a program that it names like this.
+fn nameable(program: &str) -> bool {
+    let climbs = program.split('/').any(|part| part == "..");
+    !climbs && (program.starts_with('/') || !program.contains('/'))
 }
 
-fn program_meets(pattern: &str, program: &str, part: Part) -> bool {
-    let (from, asked) = parts(program);
-    let climbs = asked.contains(&"..");
-    let unescaped = pattern.replace("\\*", "\u{1}").replace("\\\\", "\\");
-    let directory = unescaped.strip_suffix('*').map(|stem| stem.replace('\u{1}', "*"));
-    let literal = unescaped.replace('\u{1}', "*");
-    match (directory, part) {
-        (None, Part::All) => parts(&literal) == (from, asked),
-        (Some(stem), Part::All) if stem.is_empty() => true,
-        (Some(stem), Part::All) => {
-            !climbs && from == '/' && asked.starts_with(&parts(&stem).1) && asked != parts(&stem).1
-        }
-        // What could lead anywhere could lead there.
-        (_, Part::Any) if climbs => true,
-        (None, Part::Any) => {
-            let (rule_from, rule) = parts(&literal);
-            if from == '/' && rule_from == '/' { asked == rule } else { asked.last() == rule.last() }
-        }
-        (Some(stem), Part::Any) => {
-            from != '/' || stem.is_empty() || program_meets(pattern, program, Part::All)
-        }
+/// Without what a backslash escapes.
+fn unescaped(pattern: &str) -> String {
+    pattern.replace("\\*", "\u{1}").replace("\\\\", "\\").replace('\u{1}', "*")
+}
+
+/// A bare name is any of the files that it could be found to be.
+fn program_meets(pattern: &str, program: &str) -> bool {
+    let path = unescaped(pattern);
+    let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    pattern == "*"
+        || path == program
+        || !program.contains('/') && usual.iter().any(|directory| path == format!("{directory}/{program}"))
+}
+
+/// Part by part; before a star, some part has to come.
+fn directory_meets(pattern: &str, path: &str) -> bool {
+    let parts = |path: &str| -> Vec<String> {
+        path.split('/').filter(|part| !["", "."].contains(part)).map(String::from).collect()
+    };
+    let asked = parts(path);
+    match pattern.strip_suffix("/*") {
+        _ if pattern == "*" => true,
+        Some(stem) => asked.starts_with(&parts(&unescaped(stem))) && asked != parts(&unescaped(stem)),
+        None => asked == parts(&unescaped(pattern)),
     }
 }
 
