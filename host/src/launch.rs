@@ -213,11 +213,10 @@ impl<'a> Launch<'a> {
 
     /// Whatever fails from here on, the container is waited for and undone first.
     fn until_ended(&self, launched: Launched, audit: &mut Audit) -> Ended {
-        let Launched { running, command, receipt, mut terminal, signals, litter } = launched;
+        let Launched { running, command, receipt, terminal, signals, litter } = launched;
         let noted = audit.event("started", || json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
-        let end = supervise::until_end(&running, &signals, terminal.as_mut());
-        drop(terminal);
+        let end = supervise::until_end(&running, &signals, terminal);
         let (undone, gone) = match self.undo(receipt) {
             Ok(gone) => (Ok(()), gone),
             Err(failure) => (Err(failure), None),

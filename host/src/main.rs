@@ -16,6 +16,7 @@ mod request;
 mod worker;
 
 use launch::Ended;
+use nshost_kernel::signals;
 
 /// musl's allocator maps and unmaps memory for every buffer, which is a tenth of a launch's system calls.
 #[global_allocator]
@@ -23,6 +24,7 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 /// Parse, do, print what went wrong, exit: each in this one place.
 fn main() {
+    signals::settle();
     let Ended { outcome, leftovers } = cli::run();
     let status = outcome.unwrap_or_else(|failure| {
         print::failure(&failure);

@@ -42,14 +42,27 @@ pub(crate) fn set_signal_mask(mask: u64) {
     };
 }
 
-/// Goes where the command starts. A directory that is not beneath this root (an inherited handle
-/// from outside, say) is refused: `getcwd(2)` then begins with "(unreachable)".
+/// Goes where the command starts. What leads elsewhere than its name says is refused (`/proc/self/cwd` is
+/// where the operator stands); so is a directory that is not beneath this root (an inherited handle from
+/// outside, say): `getcwd(2)` then begins with "(unreachable)".
 pub(crate) fn enter_working_directory(orders: &Orders<'_>) {
     let mut path = [0u8; 4096];
-    // SAFETY: a C string; a writable buffer with its length.
+    let (flags, mode) = ((libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as u64, 0);
+    // The kernel's struct open_how: flags, mode, resolve.
+    let how: [u64; 3] = [flags, mode, libc::RESOLVE_NO_MAGICLINKS];
+    // SAFETY: a C string; an open_how with its size; the fd that was opened; a writable buffer with its length.
     unsafe {
-        let result = libc::chdir(orders.working_directory.as_ptr());
-        report::check(result, orders.report, Stage::WorkingDirectory);
+        let name = orders.working_directory.as_ptr();
+        let directory = libc::syscall(
+            libc::SYS_openat2,
+            libc::AT_FDCWD,
+            name,
+            how.as_ptr(),
+            core::mem::size_of_val(&how),
+        ) as c_int;
+        report::check(directory, orders.report, Stage::WorkingDirectory);
+        report::check(libc::fchdir(directory), orders.report, Stage::WorkingDirectory);
+        libc::close(directory);
         let length = libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len());
         if length <= 0 || path[0] != b'/' {
             report::fail_with(orders.report, Stage::WorkingDirectory, libc::ENOENT);

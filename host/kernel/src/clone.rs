@@ -14,7 +14,10 @@ use nix::unistd::Pid;
 use nshost_init::Orders;
 use nshost_plan::{Namespace, Namespaces};
 
-use crate::Error;
+use crate::{
+    Error,
+    tree::{Tree, Wanted},
+};
 
 /// The kernel's `struct clone_args`, first version (64 bytes; Linux 5.3).
 #[repr(C)]
@@ -30,9 +33,15 @@ struct CloneArguments {
     tls: u64,
 }
 
-/// Clones a child into new `namespaces`, where it follows `orders`. Returns its pid and pidfd.
-pub(crate) fn into_namespaces(namespaces: Namespaces, orders: &Orders<'_>) -> Result<(Pid, OwnedFd), Error> {
+/// Clones a child into new `namespaces`, where it follows `orders`, from the mounts of a `tree` if one is
+/// wanted. Returns its pid and pidfd.
+pub(crate) fn into_namespaces(
+    namespaces: Namespaces,
+    tree: Option<Wanted>,
+    orders: &Orders<'_>,
+) -> Result<(Pid, OwnedFd), Error> {
     assert_single_thread()?;
+    let _until_cloned = tree.map(Tree::enter).transpose()?;
     let mut pidfd: RawFd = -1;
     let arguments = CloneArguments {
         flags: namespaces.iter().map(flag).fold(libc::CLONE_PIDFD as u64, |all, one| all | one),

@@ -11,9 +11,9 @@ use nix::{
 use nshost_init::Report;
 pub use nshost_init::Stage;
 use nshost_ledger::Receipt;
-use nshost_plan::{Argument, Namespace, show};
+use nshost_plan::{Argument, Namespace, Namespaces, Plan, Step, show};
 
-use crate::{Error, clone, identity, orders::Rendered, process, terminal::Terminal};
+use crate::{Error, clone, identity, orders::Rendered, process, terminal::Terminal, tree::Wanted};
 
 /// What the command has besides the plan.
 pub struct Settings<'a> {
@@ -71,10 +71,11 @@ pub(crate) struct Channels {
 /// Clones the container's first process, which then waits at its gate, and records it.
 pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, Error> {
     let channels = Channels::new()?;
-    let namespaces = receipt.plan().namespaces();
-    let rendered = Rendered::new(receipt.plan(), settings.command, settings.term)?;
+    let namespaces = identity::namespaces(receipt.record());
+    let rendered = Rendered::new(receipt.plan(), namespaces, settings.command, settings.term)?;
+    let tree = tree(receipt.plan(), namespaces);
     let (pid, pidfd) = rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
-        clone::into_namespaces(namespaces, orders)
+        clone::into_namespaces(namespaces, tree, orders)
     })?;
     drop(rendered);
     let Channels { gate_opener, report_reader, .. } = channels;
@@ -93,6 +94,16 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     Ok(waiting)
 }
 
+/// Where there is a user namespace, what its root must not undo is prepared before the clone.
+fn tree(plan: &Plan, namespaces: Namespaces) -> Option<Wanted> {
+    let prepared = namespaces.contains(Namespace::User) && namespaces.contains(Namespace::Mount);
+    prepared.then(|| Wanted {
+        private: plan.steps().contains(&Step::PrivatePropagation),
+        without_host_proc: namespaces.contains(Namespace::Pid),
+        own_proc: plan.steps().contains(&Step::Proc),
+    })
+}
+
 impl Waiting {
     /// The container's network namespace, if it has one of its own.
     pub fn network(&self) -> Option<BorrowedFd<'_>> {
@@ -102,6 +113,7 @@ impl Waiting {
     /// Lets the process go on to its command. Whether it comes to that is told at its end: waiting for the
     /// one moment would wake this process in the middle of the command's start.
     pub fn open_gate(mut self) -> Result<Running, Error> {
+        process::close_memory()?;
         let failed = |errno| Error::new("open gate", "container", errno);
         let (gate, process) =
             self.gate.take().zip(self.process.take()).ok_or_else(|| failed(Errno::EBADF))?;
@@ -183,15 +195,23 @@ fn not_started(report: Report) -> NotStarted {
         }
         Stage::Terminal => ("take the terminal", ""),
         Stage::WorkingDirectory => {
-            ("change directory", "the path must exist in the container and be open to its root")
+            let hint = "the path must exist in the container, be open to its root, and not lead through a \
+                        link of /proc to where another process is";
+            ("change directory", hint)
         }
         Stage::Descriptors => ("close descriptors", ""),
         Stage::Reaper => ("fork", ""),
+        Stage::Keyring => (
+            "join a session keyring",
+            "end other containers of this user, or raise /proc/sys/kernel/keys/maxkeys",
+        ),
+        Stage::HostProc => ("unmount", ""),
         Stage::Exec => ("execute", "is it installed, executable, and on the PATH of the container?"),
     };
     let subject = match report.stage {
         Stage::ResolvConf => "/etc/resolv.conf",
         Stage::Proc => "/proc",
+        Stage::HostProc => "the host's /proc",
         Stage::Exec => "the command",
         _ => "in the container",
     };

@@ -4,6 +4,7 @@ use std::{fs, io};
 
 use nix::unistd::Pid;
 use nshost_ledger::Record;
+use nshost_plan::{Namespace, Namespaces};
 
 use crate::Error;
 
@@ -30,4 +31,14 @@ pub(crate) fn map(record: &Record, pid: Pid) -> Result<(), Error> {
         fs::write(&path, &line).map_err(|source: io::Error| Error::new("write id map", path, source))?;
     }
     Ok(())
+}
+
+/// The namespaces that the container gets. Without root there is a user namespace in any case: in the
+/// launcher's own, its root could write the launcher's memory, and uncover what is hidden from it.
+pub(crate) fn namespaces(record: &Record) -> Namespaces {
+    let mut namespaces = record.plan.namespaces();
+    if record.host_is_private {
+        namespaces.insert(Namespace::User);
+    }
+    namespaces
 }

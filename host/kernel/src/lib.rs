@@ -1,7 +1,7 @@
 //! Performs what has a receipt: the system calls, and the only `unsafe` besides `init` and `script`.
 //!
 //! Three parts: the container's processes (`clone`, `container`, `identity`, `orders`, `process`,
-//! `signals`, `supervise`, `memory`, `terminal`, `rootless`, and at last `leftovers`), its network (`network`
+//! `tree`, `signals`, `supervise`, `memory`, `terminal`, `rootless`, and at last `leftovers`), its network (`network`
 //! is the list; a file for each noun; `netlink`, `nft`, `rule` and `ruleset` are how that is said to the
 //! kernel), and what the kernel says of itself (`facts`, `probe`).
 
@@ -32,6 +32,7 @@ pub mod signals;
 pub mod supervise;
 mod sysctl;
 pub mod terminal;
+mod tree;
 mod trial;
 
 pub use error::Error;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use nshost_init::Orders;
-use nshost_plan::{Argument, Namespace, Plan, Step};
+use nshost_plan::{Argument, Namespace, Namespaces, Plan, Step};
 
 use crate::{Error, container::Channels, terminal::Terminal};
 
@@ -17,6 +17,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Owns the memory that [`Orders`] point into.
 pub(crate) struct Rendered<'a> {
     plan: &'a Plan,
+    namespaces: Namespaces,
     candidates: Vec<CString>,
     arguments: Vec<CString>,
     environment: Vec<CString>,
@@ -26,7 +27,12 @@ pub(crate) struct Rendered<'a> {
 
 impl<'a> Rendered<'a> {
     /// From the plan and the command that is to run; `term` is the value of `TERM`, if there is a terminal.
-    pub(crate) fn new(plan: &'a Plan, command: &[Argument], term: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        namespaces: Namespaces,
+        command: &[Argument],
+        term: Option<&str>,
+    ) -> Result<Self, Error> {
         let environment = environment(plan, term);
         let path = environment.iter().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
         let program = command.first().map_or("", Argument::as_str);
@@ -40,6 +46,7 @@ impl<'a> Rendered<'a> {
         });
         Ok(Rendered {
             plan,
+            namespaces,
             candidates: candidates(program, path)?,
             arguments: command
                 .iter()
@@ -62,10 +69,13 @@ impl<'a> Rendered<'a> {
         let candidates: Vec<&CStr> = self.candidates.iter().map(CString::as_c_str).collect();
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let has = |wanted: &Step| self.plan.steps().contains(wanted);
+        let own = |kind| self.namespaces.contains(kind);
+        // With a user namespace the tree is prepared before the clone: `crate::tree`.
+        let prepares_mounts = own(Namespace::Mount) && !own(Namespace::User);
         use_orders(&Orders {
             gate: channels.gate_waiter.as_raw_fd(),
             report: channels.report_writer.as_raw_fd(),
-            user_namespace: self.plan.namespaces().contains(Namespace::User),
+            user_namespace: own(Namespace::User),
             hostname: self.name(|step| match step {
                 Step::Hostname(name) => Some(name.as_str()),
                 _ => None,
@@ -74,7 +84,8 @@ impl<'a> Rendered<'a> {
                 Step::DomainName(name) => Some(name.as_str()),
                 _ => None,
             }),
-            private_propagation: has(&Step::PrivatePropagation),
+            private_propagation: prepares_mounts && has(&Step::PrivatePropagation),
+            leave_host_proc: prepares_mounts && own(Namespace::Pid),
             proc: has(&Step::Proc),
             resolv_conf: self.resolv_conf.as_deref().map(str::as_bytes),
             terminal: terminal.and_then(Terminal::container_end),
