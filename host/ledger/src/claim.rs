@@ -100,7 +100,7 @@ pub(crate) fn new_macs(count: usize) -> Result<Vec<Mac>, Error> {
     Ok(macs)
 }
 
-fn random(bytes: &mut [u8]) -> Result<(), Error> {
+pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO));
         Error::io("getrandom", PathBuf::from("random bytes"), errno)

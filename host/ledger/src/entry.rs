@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{ForwardingHold, ProcessId, Record, store::EntryName};
 
 /// The file's first bytes; another format gets another number.
-const MARK: &[u8] = b"nshost1\n";
+const MARK: &[u8] = b"nshost2\n";
 /// The most bytes of a file: the record, and some hundred times the notes of a long life.
 const MAX_BYTES: usize = codec::MAX_FRAME + (1 << 20);
 
@@ -191,6 +191,7 @@ mod tests {
             id: name.id(),
             name: Some("web".parse().unwrap()),
             instance: name.instance,
+            ids: Some(5),
             boot: "boot".into(),
             host: NetworkNamespaceId { device: 4, inode: 4026531840 },
             host_is_private: false,

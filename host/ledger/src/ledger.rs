@@ -2,12 +2,14 @@
 
 use std::{cell::RefCell, path::Path, rc::Rc};
 
+use nshost_plan::Namespace;
 use nshost_policy::Permit;
 
 use crate::{
     Claim, Collection, ContainerName, Error, Host, HostLock, Life, Receipt, Record, Standing,
     claim::new_macs,
     collect::collection,
+    ids::Ids,
     reserve::Reservation,
     standing::{Known, Seen, look, scan, standing},
     store::{EntryName, Store},
@@ -89,10 +91,11 @@ impl Ledger {
             return Err(Error::Mixed);
         }
         let plan = permit.into_plan();
-        let record = Record {
+        let mut record = Record {
             id: claim.id(),
             name: origin.name,
             instance: claim.instance(),
+            ids: None,
             boot: self.host.boot.clone(),
             host: self.host.network,
             host_is_private: origin.host_is_private,
@@ -102,7 +105,11 @@ impl Ledger {
             process: None,
         };
         self.check_free(&Reservation::of(&record), &claim.owned.name)?;
-        Receipt::write(claim, record)
+        // Without root there is only one id, the caller's.
+        let has_ids = record.plan.namespaces().contains(Namespace::User) && !record.host_is_private;
+        let ids = has_ids.then(|| Ids::take(&self.store, lock)).transpose()?;
+        record.ids = ids.as_ref().map(Ids::number);
+        Receipt::write(claim, record, ids)
     }
 
     fn check(&self, lock: &HostLock) -> Result<(), Error> {
