@@ -48,15 +48,11 @@ pub fn forget_vanished(ledger: &Ledger) -> Result<(), Failure> {
 
 /// What a launcher that was killed has left, removed before it is in anybody's way.
 pub fn dead_at_once(ledger: &Ledger, lock: &HostLock) -> Result<(), Failure> {
-    for collected in dead(&mut ledger.collect(lock)?)? {
-        if let Some(error) = collected.errors.into_iter().next() {
-            return Err(Failure::from(error).hint(format!(
-                "left by container {}, whose launcher was killed; `nshost gc` tells more",
-                collected.id
-            )));
-        }
-    }
-    Ok(())
+    let collected = dead(&mut ledger.collect(lock)?)?;
+    Failure::all(collected.into_iter().flat_map(|Collected { id, errors, .. }| {
+        let hint = format!("left by container {id}, whose launcher was killed; `nshost gc` tells more");
+        errors.into_iter().map(move |error| Failure::from(error).hint(hint.clone()))
+    }))
 }
 
 /// Until it is gone, so that its name is free: a forgotten entry tells nobody whose link it was.

@@ -147,7 +147,7 @@ fn refuse(
     let lacking = policy::lacking(&plan, &request.grants, facts);
     let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &script);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
-    if only_grants && approve::ask(&plan, &message, &script) {
+    if only_grants && approve::ask(&plan, facts.rootless, &message, &script) {
         let with_this = request.grants.clone().and(lacking);
         if let Ok(permit) = policy::check(plan.clone(), &with_this, facts).outcome {
             audit.event("approved", || json!({ "plan": plan_digest(&plan) }))?;

@@ -12,7 +12,7 @@ use nshost_kernel::{
     supervise,
     terminal::Terminal,
 };
-use nshost_ledger::{Claim, Gone, Ledger, Origin, Receipt, Record, Standing};
+use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Receipt, Record, Standing};
 use nshost_plan::{Argument, Facts, Namespace, Plan};
 use nshost_policy::Permit;
 use serde_json::json;
@@ -57,13 +57,15 @@ enum Attempt {
 pub struct Ended {
     /// The exit status, or what failed.
     pub outcome: Result<u8, Failure>,
+    /// What failed besides: it is told, and does not take the place of the outcome.
+    pub besides: Vec<Failure>,
     /// What nobody has to wait for.
     pub leftovers: Leftovers,
 }
 
 impl From<Result<u8, Failure>> for Ended {
     fn from(outcome: Result<u8, Failure>) -> Self {
-        Ended { outcome, leftovers: Leftovers::default() }
+        Ended { outcome, besides: Vec::new(), leftovers: Leftovers::default() }
     }
 }
 
@@ -85,12 +87,12 @@ impl<'a> Launch<'a> {
     /// The ledger and cache of this host; without root, of one of its own.
     fn prepare(request: &'a Request) -> Result<Self, Failure> {
         let cache = Cache::open();
-        let state = nshost_ledger::default_directory();
+        let state = Directory::open(&nshost_ledger::default_directory())?;
         let rootless = !nix::unistd::geteuid().is_root();
         if rootless {
             rootless::enter_private_host()?;
         }
-        Ok(Launch { request, ledger: Ledger::open(&state)?, cache, rootless })
+        Ok(Launch { request, ledger: state.ledger()?, cache, rootless })
     }
 
     /// Tries again from fresh facts when another launch was faster, a bounded number of times.
@@ -130,13 +132,13 @@ impl<'a> Launch<'a> {
                     litter,
                 })))
             }
-            Err(Stopped::Lost(error)) => {
-                self.abandon(receipt)?;
-                Ok(Attempt::Lost(error.into()))
-            }
-            Err(Stopped::Failed(failure)) => {
-                self.abandon(receipt)?;
-                Err(failure)
+            Err(stopped) => {
+                let left = self.abandon(receipt);
+                match stopped {
+                    Stopped::Lost(error) if left.is_empty() => Ok(Attempt::Lost(error.into())),
+                    Stopped::Lost(error) => Err(Failure::from(error).besides(left)),
+                    Stopped::Failed(failure) => Err(failure.besides(left)),
+                }
             }
         }
     }
@@ -217,37 +219,59 @@ impl<'a> Launch<'a> {
         let noted = audit.event("started", || json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
         let end = supervise::until_end(&running, &signals, terminal);
-        let (undone, gone) = match self.undo(receipt) {
-            Ok(gone) => (Ok(()), gone),
-            Err(failure) => (Err(failure), None),
-        };
-        let outcome = end.map_err(Failure::from).and_then(|end| {
-            undone.and(noted).and(tidied)?;
-            match end {
-                End::Status(status) => {
-                    audit.event("ended", || json!({ "status": status }))?;
-                    Ok(status)
-                }
-                End::NotStarted(not_started) => {
-                    let failure = of_command(not_started, &command);
-                    audit.event("not-started", || json!({ "reason": failure.message }))?;
-                    Err(failure)
-                }
+        let (gone, left) = self.undo(receipt);
+        let mut besides: Vec<Failure> = noted.err().into_iter().chain(tidied.err()).chain(left).collect();
+        let outcome = end.map_err(Failure::from).and_then(|end| match end {
+            End::Status(status) => {
+                besides.extend(audit.event("ended", || json!({ "status": status })).err());
+                Ok(status)
+            }
+            End::NotStarted(not_started) => {
+                let failure = of_command(not_started, &command);
+                besides.extend(audit.event("not-started", || json!({ "reason": failure.message })).err());
+                Err(failure)
             }
         });
-        Ended { outcome, leftovers: Leftovers { mounts: running.into_mounts(), gone } }
+        Ended { outcome, besides, leftovers: Leftovers { mounts: running.into_mounts(), gone } }
     }
 
-    /// Undoes a launch that failed: nobody waits for a prompt, so nothing is left to anybody.
-    fn abandon(&self, receipt: Receipt) -> Result<(), Failure> {
-        let lock = self.ledger.lock()?;
-        let others = self.others(receipt.record())?;
-        match network::take_down(receipt.record(), &others, Wait::Gone).into_iter().next() {
-            Some(error) => Err(Failure::from(error)),
-            None => {
-                drop(lock);
-                Ok(receipt.finish()?)
-            }
+    /// Undoes a launch that failed: nobody waits for a prompt, so nothing is left to anybody. Returns what
+    /// could not be undone.
+    fn abandon(&self, receipt: Receipt) -> Vec<Failure> {
+        match self.take_down(&receipt, Wait::Gone) {
+            left if left.is_empty() => receipt.finish().err().map(left_behind).into_iter().collect(),
+            left => left,
+        }
+    }
+
+    /// Removes everything outside the container. What the kernel removes by itself it is left to. Returns
+    /// what is waited for, and what could not be removed.
+    fn undo(&self, receipt: Receipt) -> (Option<Gone>, Vec<Failure>) {
+        let left = self.take_down(&receipt, Wait::LetGo);
+        if !left.is_empty() {
+            // The entry stays, without an owner: the next command finds it and tries again.
+            return (None, left);
+        }
+        let done = match receipt.record().macs.is_empty() {
+            true => receipt.finish().map(|()| None),
+            false => receipt.let_go().map(Some),
+        };
+        match done {
+            Ok(gone) => (gone, left),
+            Err(error) => (None, vec![left_behind(error)]),
+        }
+    }
+
+    fn take_down(&self, receipt: &Receipt, wait: Wait) -> Vec<Failure> {
+        let record = receipt.record();
+        let locked = self.ledger.lock().map_err(Failure::from);
+        let errors = locked.and_then(|_lock| {
+            let others = self.others(record)?;
+            Ok(network::take_down(record, &others, wait))
+        });
+        match errors {
+            Ok(errors) => errors.into_iter().map(left_behind).collect(),
+            Err(failure) => vec![left_behind(failure)],
         }
     }
 
@@ -257,25 +281,6 @@ impl<'a> Launch<'a> {
         match network::may_concern_table(record) {
             true => Ok(self.ledger.standing()?.others(&record.id)),
             false => Ok(Vec::new()),
-        }
-    }
-
-    /// Removes everything outside the container. What the kernel removes by itself it is left to.
-    fn undo(&self, receipt: Receipt) -> Result<Option<Gone>, Failure> {
-        let record = receipt.record();
-        let lock = self.ledger.lock()?;
-        let others = self.others(record)?;
-        let errors = network::take_down(record, &others, Wait::LetGo);
-        drop(lock);
-        let vanishing = !record.macs.is_empty();
-        match errors.into_iter().next() {
-            // The entry stays, without an owner: the next command finds it and tries again.
-            Some(error) => Err(Failure::from(error)),
-            None if vanishing => Ok(Some(receipt.let_go()?)),
-            None => {
-                receipt.finish()?;
-                Ok(None)
-            }
         }
     }
 }
@@ -289,6 +294,14 @@ impl From<nshost_kernel::Error> for Stopped {
     fn from(error: nshost_kernel::Error) -> Self {
         if error.is_conflict() { Stopped::Lost(error) } else { Stopped::Failed(error.into()) }
     }
+}
+
+/// What was not undone, and who will.
+fn left_behind(failure: impl Into<Failure>) -> Failure {
+    let failure = failure.into();
+    let also = "what is left is recorded: the next command tries again, and `nshost gc` tells";
+    let hint = if failure.hint.is_empty() { also.to_string() } else { format!("{}\n{also}", failure.hint) };
+    Failure { message: format!("not undone: {}", failure.message), hint, ..failure }
 }
 
 /// What the script chose, else what the operator typed.

@@ -25,11 +25,12 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 /// Parse, do, print what went wrong, exit: each in this one place.
 fn main() {
     signals::settle();
-    let Ended { outcome, leftovers } = cli::run();
+    let Ended { outcome, besides, leftovers } = cli::run();
     let status = outcome.unwrap_or_else(|failure| {
         print::failure(&failure);
         failure.status as u8
     });
+    besides.iter().for_each(print::failure);
     // The last thing: what the kernel is slow with must not keep the operator waiting.
     leftovers.exit(status)
 }

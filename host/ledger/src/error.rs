@@ -1,8 +1,12 @@
 //! Why the ledger could not do what it was asked.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use nix::errno::Errno;
+use nshost_plan::show;
 
 /// What went wrong, on what, why, and what to do.
 #[derive(Debug)]
@@ -115,7 +119,7 @@ impl Error {
             Error::Full { .. } => "end a container, or free what killed ones left with `nshost gc`".into(),
             Error::Busy { .. } => "a launcher is stopped or hangs; `fuser` on that file tells which".into(),
             Error::Untrusted { problem: Problem::Permissions { .. }, directory } => {
-                format!("chmod 700 {}, after a look at what is in it", directory.display())
+                format!("chmod 700 {}, after a look at what is in it", safe(directory))
             }
             Error::Untrusted { .. } => "set NSHOST_STATE_DIR to a directory of your own".into(),
             Error::Mixed => "use locks and claims only with the ledger that gave them".into(),
@@ -130,6 +134,11 @@ impl Error {
     }
 }
 
+/// A path as it can be printed: `NSHOST_STATE_DIR` may be anything.
+fn safe(path: &Path) -> String {
+    show::log_line(&path.to_string_lossy())
+}
+
 fn io_hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotFound => "its parent directory, or a mounted /proc, is missing",
@@ -137,6 +146,7 @@ fn io_hint(source: &io::Error) -> &'static str {
             "set NSHOST_STATE_DIR to a directory that you can write"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its file system",
+        io::ErrorKind::FileTooLarge => "raise this shell's limit on the size of files: `ulimit -f unlimited`",
         _ => "set NSHOST_STATE_DIR to a directory on a local file system",
     }
 }
@@ -147,12 +157,12 @@ impl fmt::Display for Error {
             Error::Taken { what, by } => write!(f, "{what} is held by container {by}")?,
             Error::Full { instances } => write!(f, "all {instances} instance numbers are held")?,
             Error::Busy { lock, seconds } => {
-                write!(f, "{} was not released for {seconds} seconds", lock.display())?;
+                write!(f, "{} was not released for {seconds} seconds", safe(lock))?;
             }
-            Error::Untrusted { directory, problem } => write!(f, "{} {problem}", directory.display())?,
+            Error::Untrusted { directory, problem } => write!(f, "{} {problem}", safe(directory))?,
             Error::Mixed => write!(f, "a lock or a claim is of another ledger")?,
             Error::TooLarge { id, bytes } => write!(f, "the record of container {id} has {bytes} bytes")?,
-            Error::Io { step, subject, source } => write!(f, "{step} {}: {source}", subject.display())?,
+            Error::Io { step, subject, source } => write!(f, "{step} {}: {source}", safe(subject))?,
         }
         write!(f, " — {} [{}]", self.hint(), self.code())
     }

@@ -34,11 +34,28 @@ pub struct Ledger {
     known: RefCell<Known>,
 }
 
+/// A state directory that is open and was found to be one's own.
+#[derive(Debug)]
+pub struct Directory(Store);
+
+impl Directory {
+    /// Opens it, and makes it if only its last component is missing. To be called before the process
+    /// enters a user namespace: from in there owners cannot be told.
+    pub fn open(path: &Path) -> Result<Directory, Error> {
+        Store::open(path).map(Directory)
+    }
+
+    /// The ledger in it. To be called in the network namespace that is to be the host's.
+    pub fn ledger(self) -> Result<Ledger, Error> {
+        Ok(Ledger { store: Rc::new(self.0), host: Host::current()?, known: RefCell::default() })
+    }
+}
+
 impl Ledger {
     /// Opens the state directory, and makes it if only its last component is missing. To be called in the
     /// network namespace that is to be the host's.
     pub fn open(directory: &Path) -> Result<Ledger, Error> {
-        Ledger::open_for(directory, Host::current()?)
+        Directory::open(directory)?.ledger()
     }
 
     /// The same for a host that is already known.

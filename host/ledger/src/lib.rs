@@ -94,7 +94,7 @@ pub use claim::Claim;
 pub use collect::{Collection, Dead};
 pub use error::{Error, Problem};
 pub use host::Host;
-pub use ledger::{Ledger, Origin};
+pub use ledger::{Directory, Ledger, Origin};
 pub use lock::HostLock;
 pub use name::ContainerName;
 pub use place::default_directory;
