@@ -66,7 +66,13 @@ impl Failure {
 
     /// A file that could not be used.
     pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Failure::ours(format!("{}: {error}", show::quote(&path.to_string_lossy())))
+        let failure = Failure::ours(format!("{}: {error}", show::quote(&path.to_string_lossy())));
+        match error.kind() {
+            std::io::ErrorKind::FileTooLarge => {
+                failure.hint("raise this shell's limit on the size of files: `ulimit -f unlimited`")
+            }
+            _ => failure,
+        }
     }
 }
 

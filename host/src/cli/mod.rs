@@ -8,6 +8,8 @@ mod plan;
 mod run;
 mod shared;
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 use nshost_plan::show;
@@ -74,13 +76,13 @@ fn explain(error: &clap::Error) -> Result<u8, Failure> {
             .map(|()| 0)
             .map_err(|e| Failure::ours(format!("cannot write to standard output: {e}")));
     }
-    // The words that were typed stand in it as they are, and may have been copied from anywhere.
-    let text = error.render().to_string();
-    let safe = text.lines().map(show::log_line).collect::<Vec<_>>().join("\n");
-    if safe == text.trim_end_matches('\n') {
+    // What was typed stands in it, and may have been copied from anywhere.
+    let safe = |word: OsString| word.to_str().is_some_and(|word| show::log_line(word) == word);
+    if std::env::args_os().all(safe) {
         let _ = error.print();
     } else {
-        print::line(&safe);
+        let text = error.render().to_string();
+        print::line(&text.trim_end().lines().map(show::log_line).collect::<Vec<_>>().join("\n"));
     }
     // The rest is printed by clap, with its suggestion; the code says that nothing was run.
     if error.kind() == ErrorKind::InvalidSubcommand {
