@@ -82,12 +82,13 @@ pub fn is_root_of_the_host(plan: &Plan, rootless: bool) -> bool {
 }
 
 /// What no step of the plan says of the power that its command has.
-pub fn power(plan: &Plan, rootless: bool) -> String {
-    match is_root_of_the_host(plan, rootless) {
-        true => {
-            "root of the host: without a user namespace, root in this container is root on this host\n".into()
+pub fn power(plan: &Plan, rootless: bool) -> &'static str {
+    match (is_root_of_the_host(plan, rootless), rootless) {
+        (true, _) => {
+            "root of the host: without a user namespace, root in this container is root on this host\n"
         }
-        false => String::new(),
+        (false, true) => "not root of the host: root in this container is you, on all that is open to you\n",
+        (false, false) => "",
     }
 }
 

@@ -52,7 +52,7 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
                 show::plan(plan),
                 show::topology(plan),
                 shared_in_words(plan),
-                print::power(plan, facts.rootless),
+                print::power(plan, facts.rootless).to_string(),
                 format!("plan {}\n", plan_digest(plan)),
             ]
             .concat(),

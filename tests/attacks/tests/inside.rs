@@ -51,9 +51,9 @@ fn prepared<'w>(
 /// Looks for a word in every command line that any `/proc` tells, under whatever is mounted there.
 const SEEK: &str = "
     for turn in 1 2 3 4; do
-        for proc in /proc /run/chroot/proc; do
-            cat $proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o '43[2]1' && echo seen
-            umount $proc 2>/dev/null
+        for proc in /proc /run/chroot/proc \"$(printf '/run/an odd\\\\\\n\\twän/proc')\"; do
+            cat \"$proc\"/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o '43[2]1' && echo seen
+            umount \"$proc\" 2>/dev/null
         done
     done
     echo looked";
@@ -65,7 +65,11 @@ fn the_hosts_processes_are_not_beneath_proc() -> Result<()> {
     }
     let world = World::new()?;
     // Also where the host has mounted another one.
-    world.host.shell("mkdir -p /run/chroot/proc; mount -t proc proc /run/chroot/proc")?;
+    world.host.shell(
+        "for proc in /run/chroot/proc \"$(printf '/run/an odd\\\\\\n\\twän/proc')\"; do
+            mkdir -p \"$proc\"; mount -t proc proc \"$proc\"; mount -t proc proc \"$proc\"
+        done",
+    )?;
     let _process = world.start("host", "exec sleep 4321")?;
     for (steps, as_root) in KINDS {
         let output = launch(&world, as_root, steps, &["sh", "-c", SEEK])?;

@@ -86,7 +86,9 @@ fn a_squatted_directory_is_told_with_its_owner() -> Result<()> {
         support::run(command, Duration::from_secs(30))
     };
     launch()?.expect(0)?;
-    std::os::unix::fs::chown(scratch.path().join("home/nshost"), Some(1234), None)?;
+    let state = scratch.path().join("home/nshost");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755))?;
+    std::os::unix::fs::chown(state, Some(1234), None)?;
     let refused = launch()?;
     assert_eq!(refused.code(), 125, "{}", refused.text());
     assert!(refused.stderr.contains("belongs to uid 1234, not to uid 54321"), "{}", refused.text());
