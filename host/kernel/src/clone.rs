@@ -33,15 +33,23 @@ struct CloneArguments {
     tls: u64,
 }
 
+/// A new process.
+pub(crate) struct Cloned {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    /// The mount namespace that it was cloned in, if that was made for it.
+    pub(crate) tree: Option<OwnedFd>,
+}
+
 /// Clones a child into new `namespaces`, where it follows `orders`, from the mounts of a `tree` if one is
-/// wanted. Returns its pid and pidfd.
+/// wanted.
 pub(crate) fn into_namespaces(
     namespaces: Namespaces,
     tree: Option<Wanted>,
     orders: &Orders<'_>,
-) -> Result<(Pid, OwnedFd), Error> {
+) -> Result<Cloned, Error> {
     assert_single_thread()?;
-    let _until_cloned = tree.map(Tree::enter).transpose()?;
+    let tree = tree.map(Tree::enter).transpose()?;
     let mut pidfd: RawFd = -1;
     let arguments = CloneArguments {
         flags: namespaces.iter().map(flag).fold(libc::CLONE_PIDFD as u64, |all, one| all | one),
@@ -59,7 +67,11 @@ pub(crate) fn into_namespaces(
         // rendered before, with their fds open and arrays null-terminated.
         0 => unsafe { nshost_init::run(orders) },
         // SAFETY: the kernel has stored a new, close-on-exec pidfd that nobody else owns.
-        pid => Ok((Pid::from_raw(pid as i32), unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        pid => Ok(Cloned {
+            pid: Pid::from_raw(pid as i32),
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+            tree: tree.and_then(Tree::leave_open),
+        }),
     }
 }
 

@@ -13,7 +13,15 @@ pub use nshost_init::Stage;
 use nshost_ledger::Receipt;
 use nshost_plan::{Argument, Namespace, Namespaces, Plan, Step, show};
 
-use crate::{Error, clone, identity, orders::Rendered, process, terminal::Terminal, tree::Wanted};
+use crate::{
+    Error,
+    clone::{self, Cloned},
+    identity,
+    orders::Rendered,
+    process,
+    terminal::Terminal,
+    tree::Wanted,
+};
 
 /// What the command has besides the plan.
 pub struct Settings<'a> {
@@ -39,7 +47,7 @@ pub struct Running {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
     report: OwnedFd,
-    mounts: Option<OwnedFd>,
+    mounts: Vec<OwnedFd>,
 }
 
 /// How a container ended.
@@ -74,12 +82,13 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     let namespaces = identity::namespaces(receipt.record());
     let rendered = Rendered::new(receipt.plan(), namespaces, settings.command, settings.term)?;
     let tree = tree(receipt.plan(), namespaces);
-    let (pid, pidfd) = rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
-        clone::into_namespaces(namespaces, tree, orders)
-    })?;
+    let Cloned { pid, pidfd, tree } =
+        rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
+            clone::into_namespaces(namespaces, tree, orders)
+        })?;
     drop(rendered);
     let Channels { gate_opener, report_reader, .. } = channels;
-    let process = Running { pid, pidfd, report: report_reader, mounts: None };
+    let process = Running { pid, pidfd, report: report_reader, mounts: tree.into_iter().collect() };
     let id = process::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt.started(id?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
@@ -89,7 +98,8 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     if let Some(process) = &mut waiting.process {
         let own = |kind| namespaces.contains(kind).then(|| process::namespace(&process.pidfd, pid, kind));
         let (network, mounts) = (own(Namespace::Network), own(Namespace::Mount));
-        (waiting.network, process.mounts) = (network.transpose()?, mounts.transpose()?);
+        waiting.network = network.transpose()?;
+        process.mounts.extend(mounts.transpose()?);
     }
     Ok(waiting)
 }
@@ -144,7 +154,7 @@ impl Running {
     }
 
     /// What the kernel is slow to take down and this process still holds.
-    pub fn into_mounts(self) -> Option<OwnedFd> {
+    pub fn into_mounts(self) -> Vec<OwnedFd> {
         self.mounts
     }
 

@@ -22,8 +22,8 @@ const STACK: usize = 48 << 10;
 /// deleted, and the end of a container's links, after which its entry is removed.
 #[derive(Default)]
 pub struct Leftovers {
-    /// The mount namespace of a container that has ended.
-    pub mounts: Option<OwnedFd>,
+    /// The mount namespaces of a container that has ended.
+    pub mounts: Vec<OwnedFd>,
     /// The entry of a container whose links are about to vanish.
     pub gone: Option<Gone>,
 }

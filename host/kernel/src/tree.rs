@@ -10,7 +10,7 @@
 use std::{
     ffi::{CStr, CString},
     fs::{File, OpenOptions},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     process, ptr,
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Wanted {
 
 /// While this lives the launcher is in the copy.
 pub(crate) struct Tree {
+    /// Held when it is left: its end takes a grace period of the kernel's.
+    copy: Option<File>,
     home: File,
     root: File,
     directory: File,
@@ -66,7 +68,8 @@ impl Tree {
         let home = File::open(NAMESPACE).map_err(|e| Error::new("open namespace", NAMESPACE, e))?;
         let (root, directory) = (path("/")?, path(".")?);
         unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| Error::new("copy", "the mounts", errno))?;
-        let tree = Tree { home, root, directory };
+        let mut tree = Tree { copy: None, home, root, directory };
+        tree.copy = Some(File::open(NAMESPACE).map_err(|e| Error::new("open namespace", NAMESPACE, e))?);
         // Before anything is mounted here, which else would appear on the host.
         let kind = if wanted.private { libc::MS_PRIVATE } else { libc::MS_SLAVE };
         mount(None, c"/", libc::MS_REC | kind)?;
@@ -87,6 +90,13 @@ impl Tree {
         fchdir(&self.root)?;
         chroot(".")?;
         fchdir(&self.directory)
+    }
+}
+
+impl Tree {
+    /// Goes back. The copy ends with what is returned.
+    pub(crate) fn leave_open(mut self) -> Option<OwnedFd> {
+        self.copy.take().map(OwnedFd::from)
     }
 }
 
