@@ -209,7 +209,10 @@ fn not_started(report: Report) -> NotStarted {
                         link of /proc to where another process is";
             ("change directory", hint)
         }
-        Stage::Descriptors => ("close descriptors", ""),
+        Stage::Descriptors => (
+            "hand over standard input, output and error",
+            "none of them may be a directory: paths lead from it to the host's files",
+        ),
         Stage::Reaper => ("fork", ""),
         Stage::Keyring => (
             "join a session keyring",

@@ -274,6 +274,38 @@ fn a_working_directory_is_not_where_the_operator_stands() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn no_directory_of_the_hosts_is_handed_over() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let _process = world.start("host", "exec sleep 4321")?;
+    // From an open directory on, a path leads through the host's mounts.
+    let script = "
+        for fd in 0 1 2 3 9; do
+            cat /proc/self/fd/$fd/proc/[0-9]*/cmdline /proc/self/fd/$fd/[0-9]*/cmdline 2>/dev/null |
+                tr '\\0' ' ' | grep -q '43[2]1' && echo seen
+        done; echo end";
+    for steps in ["own=usual private proc", "own=all private proc"] {
+        let with = |redirection: &str| {
+            let shell = format!("exec \"$@\" {redirection}");
+            let nshost = world.asks(steps)?.args(["--", "sh", "-c", script]);
+            support::run(nshost.under(&["sh", "-c", &shell, "sh"]), SOON)
+        };
+        for (redirection, is_standard) in
+            [("</", true), ("</proc", true), ("2</", true), ("3</", false), ("9</", false)]
+        {
+            let output = with(redirection)?;
+            assert!(!output.stdout.contains("seen"), "{steps} {redirection}: {}", output.text());
+            assert_eq!(output.code(), if is_standard { 125 } else { 0 }, "{}", output.text());
+        }
+        assert!(with("</")?.stderr.contains("none of them may be a directory"), "{steps}");
+        assert_eq!(with("</dev/null")?.expect(0)?, "end\n", "{steps}");
+    }
+    Ok(())
+}
+
 /// A terminal that hangs up, with a launcher as its session's leader; prints how that ended, the processor
 /// time that it took, and what the command wrote in the end.
 const HANG_UP: &str = "
