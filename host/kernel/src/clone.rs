@@ -66,12 +66,11 @@ pub(crate) fn into_namespaces(
         // SAFETY: this is the child, cloned from a single-threaded process (asserted); the orders were
         // rendered before, with their fds open and arrays null-terminated.
         0 => unsafe { nshost_init::run(orders) },
-        // SAFETY: the kernel has stored a new, close-on-exec pidfd that nobody else owns.
-        pid => Ok(Cloned {
-            pid: Pid::from_raw(pid as i32),
-            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-            tree: tree.and_then(Tree::leave_open),
-        }),
+        pid => {
+            // SAFETY: the kernel has stored a new, close-on-exec pidfd that nobody else owns.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Cloned { pid: Pid::from_raw(pid as i32), pidfd, tree: tree.and_then(Tree::leave_open) })
+        }
     }
 }
 
