@@ -7,7 +7,8 @@ pub fn private_propagation() -> Result {
     Ok(filesystem::private_propagation()?)
 }
 
-/// Mounts a `/proc` of the container's own processes. Needs [`Pid`](crate::container::PID).
+/// Mounts a `/proc` of the container's own processes. Needs [`Pid`](crate::container::PID). Where processes
+/// and mounts are the container's own, there is no `/proc` without this: the host's is not seen.
 pub fn mount_proc() -> Result {
     Ok(filesystem::mount_proc()?)
 }

@@ -8,7 +8,7 @@ use crate::print::{self, Ink};
 
 /// Shows the plan and what it lacks, and asks once. Anything but `y` or `yes` is a no; so is the
 /// lack of a terminal.
-pub fn ask(plan: &Plan, message: &str, script: &str) -> bool {
+pub fn ask(plan: &Plan, rootless: bool, message: &str, script: &str) -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return false;
     }
@@ -17,6 +17,10 @@ pub fn ask(plan: &Plan, message: &str, script: &str) -> bool {
     let topology = show::topology(plan);
     if !topology.is_empty() {
         print::line(topology.trim_end());
+    }
+    let power = print::power(plan, rootless);
+    if !power.is_empty() {
+        print::line(&print::inked(Ink::Bold, power.trim_end()));
     }
     print::line(&format!("\n{message}\n"));
     let _ = std::io::Write::write_all(&mut std::io::stderr(), b"Allow all of this, this once? [y/N] ");

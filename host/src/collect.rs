@@ -1,10 +1,6 @@
 //! Removes what containers have left behind whose launcher was killed, or which the kernel is late with.
 
-use nshost_kernel::{
-    host, link,
-    network::{self, Held, Wait},
-    process,
-};
+use nshost_kernel::{host, link, network, process};
 use nshost_ledger::{Collection, Dead, HostLock, Ledger, Record};
 
 use crate::failure::Failure;
@@ -20,21 +16,21 @@ pub struct Collected {
 }
 
 /// Undoes every entry whose launcher is gone, and forgets it.
-pub fn dead(collection: &mut Collection<'_>) -> Result<Vec<Collected>, Failure> {
+pub fn dead(collection: &mut Collection<'_>, lock: &HostLock) -> Result<Vec<Collected>, Failure> {
     let mut collected = Vec::new();
     while let Some(entry) = collection.dead.pop() {
         let others = collection.others();
-        collected.push(undo(entry, &others)?);
+        collected.push(undo(entry, lock, &others)?);
     }
     Ok(collected)
 }
 
 /// Removes what the kernel is late with, and waits until it is gone.
-pub fn gone(collection: &mut Collection<'_>) -> Result<Vec<Collected>, Failure> {
+pub fn gone(collection: &mut Collection<'_>, lock: &HostLock) -> Result<Vec<Collected>, Failure> {
     let mut collected = Vec::new();
     while let Some(entry) = collection.gone.pop() {
         let others = collection.others();
-        collected.push(undo(entry, &others)?);
+        collected.push(undo(entry, lock, &others)?);
     }
     Ok(collected)
 }
@@ -70,23 +66,19 @@ pub fn forget_vanished(ledger: &Ledger) -> Result<(), Failure> {
 
 /// What a launcher that was killed has left, removed before it is in anybody's way.
 pub fn dead_at_once(ledger: &Ledger, lock: &HostLock) -> Result<(), Failure> {
-    for collected in dead(&mut ledger.collect(lock)?)? {
-        if let Some(error) = collected.errors.into_iter().next() {
-            return Err(Failure::from(error).hint(format!(
-                "left by container {}, whose launcher was killed; `nshost gc` tells more",
-                collected.id
-            )));
-        }
-    }
-    Ok(())
+    let collected = dead(&mut ledger.collect(lock)?, lock)?;
+    Failure::all(collected.into_iter().flat_map(|Collected { id, errors, .. }| {
+        let hint = format!("left by container {id}, whose launcher was killed; `nshost gc` tells more");
+        errors.into_iter().map(move |error| Failure::from(error).hint(hint.clone()))
+    }))
 }
 
 /// Until it is gone, so that its name is free: a forgotten entry tells nobody whose link it was.
-fn undo(entry: Dead<'_>, others: &[Record]) -> Result<Collected, Failure> {
+fn undo(entry: Dead<'_>, lock: &HostLock, others: &[Record]) -> Result<Collected, Failure> {
     let record = entry.record();
     let (id, name) = (record.id.clone(), record.name.clone().map(String::from));
     let mut errors: Vec<_> = record.process.map(process::kill).into_iter().filter_map(Result::err).collect();
-    errors.extend(network::take_down(record, others, Wait::Gone, Held::default()));
+    errors.extend(network::take_down(record, lock, others));
     if errors.is_empty() {
         entry.forget()?;
     }

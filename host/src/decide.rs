@@ -153,7 +153,7 @@ fn refuse(
     let lacking = policy::lacking(&plan, &request.grants, facts);
     let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &script);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
-    if only_grants && approve::ask(&plan, &message, &script) {
+    if only_grants && approve::ask(&plan, facts.rootless, &message, &script) {
         let granted = lacking.tables();
         let checked = policy::check(plan.clone(), &request.grants.clone().and(lacking), facts);
         if let Ok(permit) = checked.outcome {

@@ -31,12 +31,14 @@ pub struct Failure {
     pub message: String,
     /// What to do about it; may be several lines, may be empty.
     pub hint: String,
+    /// What failed besides, on the way back.
+    pub besides: Vec<Failure>,
 }
 
 impl Failure {
     /// A failure without a hint.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
-        Failure { status, message: message.into(), hint: String::new() }
+        Failure { status, message: message.into(), hint: String::new(), besides: Vec::new() }
     }
 
     /// nshost could not do it.
@@ -50,9 +52,27 @@ impl Failure {
         self
     }
 
+    /// The same, with what failed besides: it is told too, and decides nothing.
+    pub fn besides(mut self, others: impl IntoIterator<Item = Failure>) -> Self {
+        self.besides.extend(others);
+        self
+    }
+
+    /// Several as one, which is the first; none of none.
+    pub fn all(failures: impl IntoIterator<Item = Failure>) -> Result<(), Failure> {
+        let mut failures = failures.into_iter();
+        failures.next().map_or(Ok(()), |first| Err(first.besides(failures)))
+    }
+
     /// A file that could not be used.
     pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Failure::ours(format!("{}: {error}", show::quote(&path.to_string_lossy())))
+        let failure = Failure::ours(format!("{}: {error}", show::quote(&path.to_string_lossy())));
+        match error.kind() {
+            std::io::ErrorKind::FileTooLarge => {
+                failure.hint("raise this shell's limit on the size of files: `ulimit -f unlimited`")
+            }
+            _ => failure,
+        }
     }
 }
 

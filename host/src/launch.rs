@@ -7,12 +7,13 @@ use nshost_kernel::{
     leftovers::Leftovers,
     link,
     network::{self, Held},
+    owner::Owner,
     rootless,
     signals::Signals,
     supervise,
     terminal::Terminal,
 };
-use nshost_ledger::{Claim, Gone, Ledger, Origin, Receipt, Record, Standing};
+use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Receipt, Record, Standing};
 use nshost_plan::{Argument, Facts, Namespace, Plan};
 use nshost_policy::Permit;
 use serde_json::json;
@@ -59,13 +60,15 @@ enum Attempt {
 pub struct Ended {
     /// The exit status, or what failed.
     pub outcome: Result<u8, Failure>,
+    /// What failed besides: it is told, and does not take the place of the outcome.
+    pub besides: Vec<Failure>,
     /// What nobody has to wait for.
     pub leftovers: Leftovers,
 }
 
 impl From<Result<u8, Failure>> for Ended {
     fn from(outcome: Result<u8, Failure>) -> Self {
-        Ended { outcome, leftovers: Leftovers::default() }
+        Ended { outcome, besides: Vec::new(), leftovers: Leftovers::default() }
     }
 }
 
@@ -87,12 +90,12 @@ impl<'a> Launch<'a> {
     /// The ledger and cache of this host; without root, of one of its own.
     fn prepare(request: &'a Request) -> Result<Self, Failure> {
         let cache = Cache::open();
-        let state = nshost_ledger::default_directory();
+        let state = Directory::open(&nshost_ledger::default_directory())?;
         let rootless = !nix::unistd::geteuid().is_root();
         if rootless {
             rootless::enter_private_host()?;
         }
-        let ledger = Ledger::open(&state, host::current()?)?;
+        let ledger = state.ledger(host::current()?);
         Ok(Launch { request, ledger, cache, rootless })
     }
 
@@ -134,13 +137,13 @@ impl<'a> Launch<'a> {
                     litter,
                 })))
             }
-            Err(Stopped::Lost(error)) => {
-                self.abandon(receipt)?;
-                Ok(Attempt::Lost(error.into()))
-            }
-            Err(Stopped::Failed(failure)) => {
-                self.abandon(receipt)?;
-                Err(failure)
+            Err(stopped) => {
+                let left = self.abandon(receipt);
+                match stopped {
+                    Stopped::Lost(error) if left.is_empty() => Ok(Attempt::Lost(error.into())),
+                    Stopped::Lost(error) => Err(Failure::from(error).besides(left)),
+                    Stopped::Failed(failure) => Err(failure.besides(left)),
+                }
             }
         }
     }
@@ -217,42 +220,67 @@ impl<'a> Launch<'a> {
 
     /// Whatever fails from here on, the container is waited for and undone first.
     fn until_ended(&self, launched: Launched, audit: &mut Audit) -> Ended {
-        let Launched { running, command, receipt, held, mut terminal, signals, litter } = launched;
+        let Launched { running, command, receipt, held, terminal, signals, litter } = launched;
         let noted = audit.event("started", || json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
-        let end = supervise::until_end(&running, &signals, terminal.as_mut());
-        drop(terminal);
-        let (undone, gone) = match self.undo(receipt, held) {
-            Ok(gone) => (Ok(()), gone),
-            Err(failure) => (Err(failure), None),
-        };
-        let outcome = end.map_err(Failure::from).and_then(|end| {
-            undone.and(noted).and(tidied)?;
-            match end {
-                End::Status(status) => {
-                    audit.event("ended", || json!({ "status": status }))?;
-                    Ok(status)
-                }
-                End::NotStarted(not_started) => {
-                    let failure = of_command(not_started, &command);
-                    audit.event("not-started", || json!({ "reason": failure.message }))?;
-                    Err(failure)
-                }
+        let end = supervise::until_end(&running, &signals, terminal);
+        let Undone { gone, tables, left } = self.undo(receipt, held);
+        let mut besides: Vec<Failure> = noted.err().into_iter().chain(tidied.err()).chain(left).collect();
+        let outcome = end.map_err(Failure::from).and_then(|end| match end {
+            End::Status(status) => {
+                besides.extend(audit.event("ended", || json!({ "status": status })).err());
+                Ok(status)
+            }
+            End::NotStarted(not_started) => {
+                let failure = of_command(not_started, &command);
+                besides.extend(audit.event("not-started", || json!({ "reason": failure.message })).err());
+                Err(failure)
             }
         });
-        Ended { outcome, leftovers: Leftovers { mounts: running.into_mounts(), gone } }
+        let mounts = running.into_mounts();
+        Ended { outcome, besides, leftovers: Leftovers { mounts, gone, tables } }
     }
 
-    /// Undoes a launch that failed: nobody waits for a prompt, so nothing is left to anybody.
-    fn abandon(&self, receipt: Receipt) -> Result<(), Failure> {
-        let lock = self.ledger.lock()?;
-        let others = self.others(receipt.record())?;
-        match network::take_down(receipt.record(), &lock, &others).into_iter().next() {
-            Some(error) => Err(Failure::from(error)),
-            None => {
-                drop(lock);
-                Ok(receipt.finish()?)
-            }
+    /// Undoes a launch that failed: nobody waits for a prompt, so nothing is left to anybody. Returns what
+    /// could not be undone.
+    fn abandon(&self, receipt: Receipt) -> Vec<Failure> {
+        let taken_down = || -> Result<_, Failure> {
+            let lock = self.ledger.lock()?;
+            Ok(network::take_down(receipt.record(), &lock, &self.others(receipt.record())?))
+        };
+        let left: Vec<Failure> = match taken_down() {
+            Ok(errors) => errors.into_iter().map(left_behind).collect(),
+            Err(failure) => vec![left_behind(failure)],
+        };
+        match left.is_empty() {
+            true => receipt.finish().err().map(left_behind).into_iter().collect(),
+            false => left,
+        }
+    }
+
+    /// Removes everything outside the container. What the kernel removes by itself it is left to.
+    fn undo(&self, receipt: Receipt, held: Held) -> Undone {
+        let let_go = || -> Result<_, Failure> {
+            let _lock = self.ledger.lock()?;
+            // Who else there is matters to what all share: forwarding.
+            let others = if receipt.record().has_nat() { self.others(receipt.record())? } else { Vec::new() };
+            Ok(network::let_go(receipt.record(), &others, held))
+        };
+        let (tables, left) = match let_go() {
+            Ok((tables, errors)) => (tables, errors.into_iter().map(left_behind).collect::<Vec<_>>()),
+            Err(failure) => (None, vec![left_behind(failure)]),
+        };
+        if !left.is_empty() {
+            // The entry stays, without an owner: the next command finds it and tries again.
+            return Undone { gone: None, tables: None, left };
+        }
+        let done = match receipt.record().has_links() {
+            false => receipt.finish().map(|()| None),
+            true => receipt.let_go().map(Some),
+        };
+        match done {
+            Ok(gone) => Undone { gone, tables, left },
+            Err(error) => Undone { gone: None, tables, left: vec![left_behind(error)] },
         }
     }
 
@@ -264,25 +292,16 @@ impl<'a> Launch<'a> {
             false => Ok(Vec::new()),
         }
     }
+}
 
-    /// Removes everything outside the container. What the kernel removes by itself it is left to.
-    fn undo(&self, receipt: Receipt, held: Held) -> Result<Option<Gone>, Failure> {
-        let record = receipt.record();
-        let lock = self.ledger.lock()?;
-        let others = self.others(record)?;
-        let errors = network::take_down(record, &others, Wait::LetGo, held);
-        drop(lock);
-        let vanishing = !record.macs.is_empty();
-        match errors.into_iter().next() {
-            // The entry stays, without an owner: the next command finds it and tries again.
-            Some(error) => Err(Failure::from(error)),
-            None if vanishing => Ok(Some(receipt.let_go()?)),
-            None => {
-                receipt.finish()?;
-                Ok(None)
-            }
-        }
-    }
+/// What came of undoing a container that has ended.
+struct Undone {
+    /// Its entry, where the kernel still has something to do.
+    gone: Option<Gone>,
+    /// The right to the tables, for whoever comes next.
+    tables: Option<Owner>,
+    /// What could not be undone.
+    left: Vec<Failure>,
 }
 
 enum Stopped {
@@ -294,6 +313,14 @@ impl From<nshost_kernel::Error> for Stopped {
     fn from(error: nshost_kernel::Error) -> Self {
         if error.is_conflict() { Stopped::Lost(error) } else { Stopped::Failed(error.into()) }
     }
+}
+
+/// What was not undone, and who will.
+fn left_behind(failure: impl Into<Failure>) -> Failure {
+    let failure = failure.into();
+    let also = "what is left is recorded: the next command tries again, and `nshost gc` tells";
+    let hint = if failure.hint.is_empty() { also.to_string() } else { format!("{}\n{also}", failure.hint) };
+    Failure { message: format!("not undone: {}", failure.message), hint, ..failure }
 }
 
 /// What the script chose, else what the operator typed.

@@ -17,6 +17,7 @@ mod request;
 mod worker;
 
 use launch::Ended;
+use nshost_kernel::signals;
 
 /// musl's allocator maps and unmaps memory for every buffer, which is a tenth of a launch's system calls.
 #[global_allocator]
@@ -24,11 +25,13 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 /// Parse, do, print what went wrong, exit: each in this one place.
 fn main() {
-    let Ended { outcome, leftovers } = cli::run();
+    signals::settle();
+    let Ended { outcome, besides, leftovers } = cli::run();
     let status = outcome.unwrap_or_else(|failure| {
         print::failure(&failure);
         failure.status as u8
     });
+    besides.iter().for_each(print::failure);
     // The last thing: what the kernel is slow with must not keep the operator waiting.
     leftovers.exit(status)
 }

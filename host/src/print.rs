@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use nshost_plan::{Plan, show};
+use nshost_plan::{Namespace, Plan, show};
 use nshost_policy::{
     Grants, Refusal, RefusalKind,
     wire::{Level, LogLine},
@@ -34,6 +34,20 @@ pub fn inked(ink: Ink, text: &str) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
+/// What a command is called for, on standard output: then it has not done its work if nobody gets it.
+pub fn result(text: &str) -> Result<(), Failure> {
+    delivered("output", std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()))
+}
+
+/// The same on standard error, for lines that only people read.
+pub fn lines(text: &str) -> Result<(), Failure> {
+    delivered("error", std::io::stderr().write_all(text.as_bytes()))
+}
+
+fn delivered(stream: &str, written: std::io::Result<()>) -> Result<(), Failure> {
+    written.map_err(|error| Failure::ours(format!("cannot write to standard {stream}: {error}")))
+}
+
 /// A line for the operator; a standard error that is closed is nobody's error.
 pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -52,6 +66,9 @@ pub fn failure(failure: &Failure) {
     for hint in failure.hint.lines() {
         line(&format!("  {}", inked(Ink::Dim, hint)));
     }
+    for other in &failure.besides {
+        self::failure(other);
+    }
 }
 
 /// What a script said.
@@ -62,6 +79,23 @@ pub fn log(lines: &[LogLine]) {
             Level::Warn | Level::Err => "script!",
         };
         line(&format!("{} {}", inked(Ink::Dim, mark), show::log_line(&entry.text)));
+    }
+}
+
+/// Whether the plan's container has root's power over this host: its root is the host's root, on the host's
+/// files. Namespaces of other kinds do not hold it (`capabilities(7)`).
+pub fn is_root_of_the_host(plan: &Plan, rootless: bool) -> bool {
+    !rootless && !plan.namespaces().contains(Namespace::User)
+}
+
+/// What no step of the plan says of the power that its command has.
+pub fn power(plan: &Plan, rootless: bool) -> &'static str {
+    match (is_root_of_the_host(plan, rootless), rootless) {
+        (true, _) => {
+            "root of the host: without a user namespace, root in this container is root on this host\n"
+        }
+        (false, true) => "not root of the host: root in this container is you, on all that is open to you\n",
+        (false, false) => "",
     }
 }
 

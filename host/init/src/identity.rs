@@ -1,6 +1,6 @@
 //! User ids, hostname and domain name.
 
-use crate::{Orders, Stage, report};
+use crate::{Orders, Report, Stage, report};
 
 /// Becomes root of the new user namespace; the broker has written its maps before it opened the gate.
 ///
@@ -23,15 +23,16 @@ pub(crate) fn become_root(orders: &Orders<'_>) {
 }
 
 /// Sets the names that the plan gives; it was checked that there is a UTS namespace to hold them.
-pub(crate) fn name_host(orders: &Orders<'_>) {
+pub(crate) fn name_host(orders: &Orders<'_>) -> Result<(), Report> {
     if let Some(name) = orders.hostname {
         // SAFETY: pointer and length are of one slice.
         let result = unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) };
-        report::check(result, orders.report, Stage::Hostname);
+        report::result(result, Stage::Hostname)?;
     }
     if let Some(name) = orders.domain_name {
         // SAFETY: as above.
         let result = unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) };
-        report::check(result, orders.report, Stage::DomainName);
+        report::result(result, Stage::DomainName)?;
     }
+    Ok(())
 }

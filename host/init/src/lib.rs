@@ -10,7 +10,9 @@
 
 mod exec;
 mod identity;
+mod keyring;
 mod mount;
+pub mod procfs;
 mod reaper;
 mod report;
 mod stdio;
@@ -34,6 +36,8 @@ pub struct Orders<'a> {
     pub domain_name: Option<&'a [u8]>,
     /// Make every mount private.
     pub private_propagation: bool,
+    /// Unmount the host's procfs: it shows processes that are not in the container's PID namespace.
+    pub leave_host_proc: bool,
     /// Mount a fresh `/proc`.
     pub proc: bool,
     /// Text for `/etc/resolv.conf`.
@@ -78,11 +82,15 @@ pub enum Program<'a> {
 /// To be called in a child that was just cloned from a single-threaded process, with the fds in
 /// `orders` open there and `arguments` and `environment` valid, null-terminated arrays.
 pub unsafe fn run(orders: &Orders<'_>) -> ! {
+    wait::close_the_brokers(orders);
+    // What needs no id in the user namespace is done while the broker sets up the network.
+    let early = (!orders.user_namespace).then(|| prepare(orders));
     wait::at_gate(orders);
     identity::become_root(orders);
     wait::die_with_parent(orders);
-    identity::name_host(orders);
-    mount::prepare(orders);
+    if let Err(failed) = early.unwrap_or_else(|| prepare(orders)) {
+        report::fail_with(orders.report, failed.stage, failed.errno);
+    }
     stdio::detach_from_terminal(orders);
     stdio::reset_signals();
     stdio::enter_working_directory(orders);
@@ -93,4 +101,11 @@ pub unsafe fn run(orders: &Orders<'_>) -> ! {
     }
     // SAFETY: the caller vouches for both arrays.
     unsafe { exec::command(orders) }
+}
+
+/// What is the container's own alone.
+fn prepare(orders: &Orders<'_>) -> Result<(), Report> {
+    keyring::join_own()?;
+    identity::name_host(orders)?;
+    mount::prepare(orders)
 }

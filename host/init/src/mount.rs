@@ -5,23 +5,27 @@ use core::{
     ptr,
 };
 
-use crate::{Orders, Stage, report};
+use crate::{Orders, Report, Stage, procfs, report};
 
 const SAFE_FLAGS: c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 
 /// Performs what the plan asks for, in the only order in which none of it reaches the host.
-pub(crate) fn prepare(orders: &Orders<'_>) {
-    if orders.private_propagation {
-        let result = mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE);
-        report::check(result, orders.report, Stage::Propagation);
+pub(crate) fn prepare(orders: &Orders<'_>) -> Result<(), Report> {
+    if orders.private_propagation || orders.leave_host_proc {
+        // Not asked for privacy, what the host mounts still comes in; what is unmounted here stays there.
+        let kind = if orders.private_propagation { libc::MS_PRIVATE } else { libc::MS_SLAVE };
+        report::result(mount(None, c"/", None, libc::MS_REC | kind), Stage::Propagation)?;
+    }
+    if orders.leave_host_proc {
+        procfs::unmount_all().map_err(|errno| Report { stage: Stage::HostProc, errno })?;
     }
     if let Some(text) = orders.resolv_conf {
-        report::check(resolv_conf(text), orders.report, Stage::ResolvConf);
+        report::result(resolv_conf(text), Stage::ResolvConf)?;
     }
     if orders.proc {
-        let result = mount(Some(c"proc"), c"/proc", Some(c"proc"), SAFE_FLAGS);
-        report::check(result, orders.report, Stage::Proc);
+        report::result(mount(Some(c"proc"), c"/proc", Some(c"proc"), SAFE_FLAGS), Stage::Proc)?;
     }
+    Ok(())
 }
 
 /// Puts a file of our own over `/etc/resolv.conf`: written on a small tmpfs, bound from there, the

@@ -2,7 +2,7 @@
 
 use core::{
     ffi::{c_int, c_ulong},
-    ptr,
+    mem,
 };
 
 use crate::{Orders, Stage, report, stdio};
@@ -46,12 +46,23 @@ fn reap_until_end_of(command: c_int) -> ! {
         libc::prctl(libc::PR_SET_DUMPABLE, 0 as c_ulong);
         libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0);
     }
+    let all = u64::MAX;
+    // Not `sigtimedwait(2)`: while that waits, the signals are not blocked, and the launcher takes this for a
+    // process that they would not even reach, and ends it.
+    // SAFETY: the kernel's mask is 8 bytes.
+    let signals = unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const all, 8, 0) } as c_int;
+    if signals < 0 {
+        // SAFETY: takes any status.
+        unsafe { libc::_exit(125) }
+    }
     loop {
-        let all = u64::MAX;
-        // SAFETY: the kernel's mask is 8 bytes; no siginfo, no time-out.
+        // SAFETY: signalfd_siginfo is plain data, and as large as is read.
         let signal = unsafe {
-            libc::syscall(libc::SYS_rt_sigtimedwait, &raw const all, ptr::null::<u8>(), ptr::null::<u8>(), 8)
-        } as c_int;
+            let mut info: libc::signalfd_siginfo = mem::zeroed();
+            let size = mem::size_of_val(&info);
+            let read = libc::read(signals, (&raw mut info).cast(), size);
+            if read.unsigned_abs() == size { info.ssi_signo as c_int } else { 0 }
+        };
         match signal {
             libc::SIGCHLD => collect(command),
             1..=64 => {

@@ -30,11 +30,15 @@ pub enum Stage {
     Reaper = 11,
     /// `execve(2)`.
     Exec = 12,
+    /// A session keyring of its own.
+    Keyring = 13,
+    /// Unmounting the host's `/proc`.
+    HostProc = 14,
 }
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 12] = [
+    pub const ALL: [Stage; 14] = [
         Stage::Identity,
         Stage::ParentDeath,
         Stage::Hostname,
@@ -47,6 +51,8 @@ impl Stage {
         Stage::Descriptors,
         Stage::Reaper,
         Stage::Exec,
+        Stage::Keyring,
+        Stage::HostProc,
     ];
 }
 
@@ -79,6 +85,11 @@ impl Report {
         let stage = Stage::ALL.into_iter().find(|stage| *stage as u32 == number)?;
         Some(Report { stage, errno: c_int::from_ne_bytes([e, f, g, h]) })
     }
+}
+
+/// The calling thread's `errno` at `stage`, as an error, unless `result` is 0 or more.
+pub(crate) fn result(result: c_int, stage: Stage) -> Result<(), Report> {
+    if result < 0 { Err(Report { stage, errno: errno() }) } else { Ok(()) }
 }
 
 /// Reports the calling thread's `errno` at `stage`, and ends the child.

@@ -1,6 +1,6 @@
 //! Session, terminal, signals, working directory, descriptors.
 
-use core::{ffi::c_int, ptr};
+use core::{ffi::c_int, mem, ptr};
 
 use crate::{Orders, Stage, report};
 
@@ -42,14 +42,23 @@ pub(crate) fn set_signal_mask(mask: u64) {
     };
 }
 
-/// Goes where the command starts. A directory that is not beneath this root (an inherited handle
-/// from outside, say) is refused: `getcwd(2)` then begins with "(unreachable)".
+/// Goes where the command starts. What leads elsewhere than its name says is refused (`/proc/self/cwd` is
+/// where the operator stands); so is a directory that is not beneath this root (an inherited handle from
+/// outside, say): `getcwd(2)` then begins with "(unreachable)".
 pub(crate) fn enter_working_directory(orders: &Orders<'_>) {
     let mut path = [0u8; 4096];
-    // SAFETY: a C string; a writable buffer with its length.
+    let (flags, mode) = ((libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as u64, 0);
+    // The kernel's struct open_how: flags, mode, resolve.
+    let how: [u64; 3] = [flags, mode, libc::RESOLVE_NO_MAGICLINKS];
+    // SAFETY: a C string; an open_how with its size; the fd that was opened; a writable buffer with its length.
     unsafe {
-        let result = libc::chdir(orders.working_directory.as_ptr());
-        report::check(result, orders.report, Stage::WorkingDirectory);
+        let name = orders.working_directory.as_ptr();
+        let directory =
+            libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, name, how.as_ptr(), mem::size_of_val(&how))
+                as c_int;
+        report::check(directory, orders.report, Stage::WorkingDirectory);
+        report::check(libc::fchdir(directory), orders.report, Stage::WorkingDirectory);
+        libc::close(directory);
         let length = libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len());
         if length <= 0 || path[0] != b'/' {
             report::fail_with(orders.report, Stage::WorkingDirectory, libc::ENOENT);
@@ -57,8 +66,19 @@ pub(crate) fn enter_working_directory(orders: &Orders<'_>) {
     }
 }
 
-/// Nothing but standard input, output and error goes through exec.
+/// Nothing but standard input, output and error goes through exec, and none of these if it is a directory:
+/// from one that was opened outside, a path leads on through the host's mounts, whatever is mounted here.
 pub(crate) fn close_on_exec(orders: &Orders<'_>) {
+    for fd in 0..3 {
+        // SAFETY: a stat of zeroes is one, and writable; a descriptor that is not open is an error.
+        let kind = unsafe {
+            let mut stat: libc::stat = mem::zeroed();
+            if libc::fstat(fd, &raw mut stat) == 0 { stat.st_mode & libc::S_IFMT } else { 0 }
+        };
+        if kind == libc::S_IFDIR {
+            report::fail_with(orders.report, Stage::Descriptors, libc::EISDIR);
+        }
+    }
     // SAFETY: numbers only.
     let result =
         unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } as c_int;

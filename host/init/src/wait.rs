@@ -7,7 +7,6 @@ use crate::{Orders, Stage, report};
 /// Waits until the broker has done all of its work. Fails closed: end-of-file, an error or a wrong
 /// byte means that the broker is gone or broken, and then the command never runs.
 pub(crate) fn at_gate(orders: &Orders<'_>) {
-    close_the_brokers(orders);
     let mut byte = 0u8;
     // SAFETY: `byte` is one writable byte.
     let opened = unsafe {
@@ -26,7 +25,7 @@ pub(crate) fn at_gate(orders: &Orders<'_>) {
 
 /// Closes everything that this copy of the broker does not need itself: its ends of gate and report,
 /// without which their end would never be seen, and above all the lock that is its sign of life.
-fn close_the_brokers(orders: &Orders<'_>) {
+pub(crate) fn close_the_brokers(orders: &Orders<'_>) {
     let mut kept = [orders.gate, orders.report, orders.terminal.unwrap_or(orders.gate)];
     kept.sort_unstable();
     let mut first = 3;

@@ -14,7 +14,10 @@ use nix::unistd::Pid;
 use nshost_init::Orders;
 use nshost_plan::{Namespace, Namespaces};
 
-use crate::Error;
+use crate::{
+    Error,
+    tree::{Tree, Wanted},
+};
 
 /// The kernel's `struct clone_args`, first version (64 bytes; Linux 5.3).
 #[repr(C)]
@@ -30,9 +33,23 @@ struct CloneArguments {
     tls: u64,
 }
 
-/// Clones a child into new `namespaces`, where it follows `orders`. Returns its pid and pidfd.
-pub(crate) fn into_namespaces(namespaces: Namespaces, orders: &Orders<'_>) -> Result<(Pid, OwnedFd), Error> {
+/// A new process.
+pub(crate) struct Cloned {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    /// The mount namespace that it was cloned in, if that was made for it.
+    pub(crate) tree: Option<OwnedFd>,
+}
+
+/// Clones a child into new `namespaces`, where it follows `orders`, from the mounts of a `tree` if one is
+/// wanted.
+pub(crate) fn into_namespaces(
+    namespaces: Namespaces,
+    tree: Option<Wanted>,
+    orders: &Orders<'_>,
+) -> Result<Cloned, Error> {
     assert_single_thread()?;
+    let tree = tree.map(Tree::enter).transpose()?;
     let mut pidfd: RawFd = -1;
     let arguments = CloneArguments {
         flags: namespaces.iter().map(flag).fold(libc::CLONE_PIDFD as u64, |all, one| all | one),
@@ -49,8 +66,11 @@ pub(crate) fn into_namespaces(namespaces: Namespaces, orders: &Orders<'_>) -> Re
         // SAFETY: this is the child, cloned from a single-threaded process (asserted); the orders were
         // rendered before, with their fds open and arrays null-terminated.
         0 => unsafe { nshost_init::run(orders) },
-        // SAFETY: the kernel has stored a new, close-on-exec pidfd that nobody else owns.
-        pid => Ok((Pid::from_raw(pid as i32), unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        pid => {
+            // SAFETY: the kernel has stored a new, close-on-exec pidfd that nobody else owns.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Cloned { pid: Pid::from_raw(pid as i32), pidfd, tree: tree.and_then(Tree::leave_open) })
+        }
     }
 }
 

@@ -11,9 +11,17 @@ use nix::{
 use nshost_init::Report;
 pub use nshost_init::Stage;
 use nshost_ledger::Receipt;
-use nshost_plan::{Argument, Namespace, show};
+use nshost_plan::{Argument, Namespace, Namespaces, Plan, Step, show};
 
-use crate::{Error, clone, identity, orders::Rendered, process, terminal::Terminal};
+use crate::{
+    Error,
+    clone::{self, Cloned},
+    identity,
+    orders::Rendered,
+    process,
+    terminal::Terminal,
+    tree::Wanted,
+};
 
 /// What the command has besides the plan.
 pub struct Settings<'a> {
@@ -42,7 +50,7 @@ pub struct Running {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
     report: OwnedFd,
-    mounts: Option<OwnedFd>,
+    mounts: Vec<OwnedFd>,
     /// The file that is executed: held, so that its inode is no other file's.
     _program: Option<OwnedFd>,
 }
@@ -76,14 +84,17 @@ pub(crate) struct Channels {
 /// Clones the container's first process, which then waits at its gate, and records it.
 pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, Error> {
     let channels = Channels::new()?;
-    let namespaces = receipt.plan().namespaces();
-    let rendered = Rendered::new(receipt.plan(), settings)?;
-    let (pid, pidfd) = rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
-        clone::into_namespaces(namespaces, orders)
-    })?;
+    let namespaces = identity::namespaces(receipt.record());
+    let rendered = Rendered::new(receipt.plan(), namespaces, settings)?;
+    let tree = tree(receipt.plan(), namespaces);
+    let Cloned { pid, pidfd, tree } =
+        rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
+            clone::into_namespaces(namespaces, tree, orders)
+        })?;
     let program = rendered.into_held();
     let Channels { gate_opener, report_reader, .. } = channels;
-    let process = Running { pid, pidfd, report: report_reader, mounts: None, _program: program };
+    let mounts = tree.into_iter().collect();
+    let process = Running { pid, pidfd, report: report_reader, mounts, _program: program };
     let id = process::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt.started(id?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
@@ -93,9 +104,20 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     if let Some(process) = &mut waiting.process {
         let own = |kind| namespaces.contains(kind).then(|| process::namespace(&process.pidfd, pid, kind));
         let (network, mounts) = (own(Namespace::Network), own(Namespace::Mount));
-        (waiting.network, process.mounts) = (network.transpose()?, mounts.transpose()?);
+        waiting.network = network.transpose()?;
+        process.mounts.extend(mounts.transpose()?);
     }
     Ok(waiting)
+}
+
+/// Where there is a user namespace, what its root must not undo is prepared before the clone.
+fn tree(plan: &Plan, namespaces: Namespaces) -> Option<Wanted> {
+    let prepared = namespaces.contains(Namespace::User) && namespaces.contains(Namespace::Mount);
+    prepared.then(|| Wanted {
+        private: plan.steps().contains(&Step::PrivatePropagation),
+        without_host_proc: namespaces.contains(Namespace::Pid),
+        own_proc: plan.steps().contains(&Step::Proc),
+    })
 }
 
 impl Waiting {
@@ -107,6 +129,7 @@ impl Waiting {
     /// Lets the process go on to its command. Whether it comes to that is told at its end: waiting for the
     /// one moment would wake this process in the middle of the command's start.
     pub fn open_gate(mut self) -> Result<Running, Error> {
+        process::close_memory()?;
         let failed = |errno| Error::new("open gate", "container", errno);
         let (gate, process) =
             self.gate.take().zip(self.process.take()).ok_or_else(|| failed(Errno::EBADF))?;
@@ -137,7 +160,7 @@ impl Running {
     }
 
     /// What the kernel is slow to take down and this process still holds.
-    pub fn into_mounts(self) -> Option<OwnedFd> {
+    pub fn into_mounts(self) -> Vec<OwnedFd> {
         self.mounts
     }
 
@@ -191,15 +214,26 @@ fn not_started(report: Report) -> NotStarted {
             ("change directory", "a link leads elsewhere: the path names the directory itself")
         }
         Stage::WorkingDirectory => {
-            ("change directory", "the path must exist in the container and be open to its root")
+            let hint = "the path must exist in the container, be open to its root, and not lead through a \
+                        link of /proc to where another process is";
+            ("change directory", hint)
         }
-        Stage::Descriptors => ("close descriptors", ""),
+        Stage::Descriptors => (
+            "hand over standard input, output and error",
+            "none of them may be a directory: paths lead from it to the host's files",
+        ),
         Stage::Reaper => ("fork", ""),
         Stage::Exec => ("execute", of_exec(report.errno)),
+        Stage::Keyring => (
+            "join a session keyring",
+            "end other containers of this user, or raise /proc/sys/kernel/keys/maxkeys",
+        ),
+        Stage::HostProc => ("unmount", ""),
     };
     let subject = match report.stage {
         Stage::ResolvConf => "/etc/resolv.conf",
         Stage::Proc => "/proc",
+        Stage::HostProc => "the host's /proc",
         Stage::Exec => "the command",
         _ => "in the container",
     };

@@ -4,6 +4,7 @@ use std::{fs, io};
 
 use nix::unistd::Pid;
 use nshost_ledger::Record;
+use nshost_plan::{Namespace, Namespaces};
 
 use crate::Error;
 
@@ -11,23 +12,33 @@ use crate::Error;
 const COUNT: u32 = 0x1_0000;
 
 /// Where the containers' ids begin on the host. 0x70000000 to 0x7effffff is a range that neither
-/// distributions nor systemd hand out; each container has 65536 of it for itself, by its instance
-/// number, so that no two containers and no user of the host share an id.
+/// distributions nor systemd hand out; each container has 65536 of it for itself, by the number
+/// that the ledger gave it, so that no two containers and no user of the host share an id.
 const FIRST: u32 = 0x7000_0000;
 
 /// The host's id of the container's root.
 pub fn host_root(record: &Record) -> u32 {
-    if record.host_is_private { 0 } else { FIRST + u32::from(record.instance) * COUNT }
+    record.ids.map_or(0, |ids| FIRST + u32::from(ids) * COUNT)
 }
 
 /// Writes the id maps of a child that waits at its gate. A launcher without root can map one id only:
 /// its own, which it holds as 0 of its own user namespace.
 pub(crate) fn map(record: &Record, pid: Pid) -> Result<(), Error> {
-    let count = if record.host_is_private { 1 } else { COUNT };
+    let count = if record.ids.is_some() { COUNT } else { 1 };
     let line = format!("0 {} {count}\n", host_root(record));
     for file in ["uid_map", "gid_map"] {
         let path = format!("/proc/{pid}/{file}");
         fs::write(&path, &line).map_err(|source: io::Error| Error::new("write id map", path, source))?;
     }
     Ok(())
+}
+
+/// The namespaces that the container gets. Without root there is a user namespace in any case: in the
+/// launcher's own, its root could write the launcher's memory, and uncover what is hidden from it.
+pub(crate) fn namespaces(record: &Record) -> Namespaces {
+    let mut namespaces = record.plan.namespaces();
+    if record.host_is_private {
+        namespaces.insert(Namespace::User);
+    }
+    namespaces
 }

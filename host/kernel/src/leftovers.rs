@@ -27,8 +27,8 @@ const STACK: usize = 48 << 10;
 /// at once, the tables that guard links.
 #[derive(Default)]
 pub struct Leftovers {
-    /// The mount namespace of a container that has ended.
-    pub mounts: Option<OwnedFd>,
+    /// The mount namespaces of a container that has ended.
+    pub mounts: Vec<OwnedFd>,
     /// The entry of a container whose links are about to vanish.
     pub gone: Option<Gone>,
     /// The right to change the tables, which are taken away when nobody has come for a second.

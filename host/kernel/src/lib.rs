@@ -1,7 +1,7 @@
 //! Performs what has a receipt: the system calls, and the only `unsafe` besides `init` and `script`.
 //!
 //! Three parts: the container's processes (`clone`, `container`, `identity`, `orders`, `process`,
-//! `program`, `signals`, `supervise`, `memory`, `terminal`, `rootless`, and at last `leftovers`), its network (`network`
+//! `program`, `tree`, `signals`, `supervise`, `memory`, `terminal`, `rootless`, and at last `leftovers`), its network (`network`
 //! is the list; a file for each noun; `netlink`, `nft`, `rule` and `ruleset` are how that is said to the
 //! kernel), and what the kernel says of itself (`facts`, `probe`).
 
@@ -41,6 +41,7 @@ pub mod supervise;
 mod sysctl;
 mod table;
 pub mod terminal;
+mod tree;
 mod trial;
 mod trusted;
 

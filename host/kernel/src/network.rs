@@ -79,10 +79,12 @@ fn guard(
             .holds(lock, holds)
             .map_err(|e| Error::new("write down", "forwarding", io::Error::other(e)))?;
     }
+    // On a host that was made for this container alone there is nobody else to guard, or to reach.
+    let alone = receipt.record().host_is_private && !receipt.record().has_nat();
     // Closed before it is opened.
-    let owner = table::join(receipt, lock, others, &closed, &sysctls)?;
+    let owner = (!alone).then(|| table::join(receipt, lock, others, &closed, &sysctls)).transpose()?;
     forwarding::turn_on(&sysctls, receipt.plan(), &closed)?;
-    Ok(Held { owner: Some(owner), _ports: ports })
+    Ok(Held { owner, _ports: ports })
 }
 
 /// Undoes what this process has made, so far as nobody does it better: the container's links go with its

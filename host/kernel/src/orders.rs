@@ -7,7 +7,7 @@ use std::{
 };
 
 use nshost_init::Orders;
-use nshost_plan::{AbsolutePath, Argument, Command, Namespace, Plan, Step};
+use nshost_plan::{AbsolutePath, Argument, Command, Namespace, Namespaces, Plan, Step};
 
 use crate::{
     Error,
@@ -19,6 +19,7 @@ use crate::{
 /// Owns the memory that [`Orders`] point into.
 pub(crate) struct Rendered<'a> {
     plan: &'a Plan,
+    namespaces: Namespaces,
     program: Program,
     arguments: Vec<CString>,
     environment: Vec<CString>,
@@ -27,8 +28,12 @@ pub(crate) struct Rendered<'a> {
 }
 
 impl<'a> Rendered<'a> {
-    /// From the plan and what the command has besides.
-    pub(crate) fn new(plan: &'a Plan, settings: &Settings<'_>) -> Result<Self, Error> {
+    /// From the plan, the namespaces that are the container's own, and what the command has besides.
+    pub(crate) fn new(
+        plan: &'a Plan,
+        namespaces: Namespaces,
+        settings: &Settings<'_>,
+    ) -> Result<Self, Error> {
         let (command, environment) = (settings.command, environment(plan, settings.term));
         let program = command.first().map_or("", Argument::as_str);
         let working_directory = plan.steps().iter().find_map(|step| match step {
@@ -41,6 +46,7 @@ impl<'a> Rendered<'a> {
         });
         Ok(Rendered {
             plan,
+            namespaces,
             program: if settings.by_script { Program::granted(program)? } else { Program::typed(program)? },
             arguments: command
                 .iter()
@@ -73,10 +79,13 @@ impl<'a> Rendered<'a> {
         };
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let has = |wanted: &Step| self.plan.steps().contains(wanted);
+        let own = |kind| self.namespaces.contains(kind);
+        // With a user namespace the tree is prepared before the clone: `crate::tree`.
+        let prepares_mounts = own(Namespace::Mount) && !own(Namespace::User);
         use_orders(&Orders {
             gate: channels.gate_waiter.as_raw_fd(),
             report: channels.report_writer.as_raw_fd(),
-            user_namespace: self.plan.namespaces().contains(Namespace::User),
+            user_namespace: own(Namespace::User),
             hostname: self.name(|step| match step {
                 Step::Hostname(name) => Some(name.as_str()),
                 _ => None,
@@ -85,7 +94,8 @@ impl<'a> Rendered<'a> {
                 Step::DomainName(name) => Some(name.as_str()),
                 _ => None,
             }),
-            private_propagation: has(&Step::PrivatePropagation),
+            private_propagation: prepares_mounts && has(&Step::PrivatePropagation),
+            leave_host_proc: prepares_mounts && own(Namespace::Pid),
             proc: has(&Step::Proc),
             resolv_conf: self.resolv_conf.as_deref().map(str::as_bytes),
             terminal: terminal.and_then(Terminal::container_end),

@@ -63,11 +63,7 @@ impl Owner {
 
 /// Looks at our tables: by `own`, if this process has the socket already, else by a copy of the one that
 /// `keeper` or one of the `others` has, else by a new one.
-pub(crate) fn find(
-    own: Option<Owner>,
-    keeper: Option<Guarding>,
-    others: &[Record],
-) -> Result<Found, Error> {
+pub(crate) fn find(own: Option<Owner>, keeper: Option<Guarding>, others: &[Record]) -> Result<Found, Error> {
     let mut owner = match own {
         Some(owner) => owner,
         None => Owner { socket: Socket::netfilter()? },

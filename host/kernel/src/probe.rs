@@ -80,6 +80,8 @@ pub fn all() -> Vec<Probe> {
         seccomp(),
         clone3(),
         pidfd(),
+        mount_attributes(),
+        keyrings(),
         terminal_input(),
     ]);
     probes
@@ -293,6 +295,27 @@ fn pidfd() -> Probe {
         Err(errno) => {
             lacking(NAME, State::Absent, errno.desc(), "Linux 5.3, and no sandbox around that forbids it")
         }
+    }
+}
+
+fn mount_attributes() -> Probe {
+    const NAME: &str = "mount_setattr";
+    match trial::mount_setattr() {
+        Ok(()) => present(NAME, "no file gives rights in a container with a user namespace"),
+        Err(errno) => lacking(
+            NAME,
+            State::Absent,
+            errno.desc(),
+            "Linux 5.12; without it no container has a user namespace and mounts of its own",
+        ),
+    }
+}
+
+fn keyrings() -> Probe {
+    const NAME: &str = "session keyrings";
+    match trial::keyrings() {
+        Ok(()) => present(NAME, "each container has one of its own"),
+        Err(errno) => lacking(NAME, State::Absent, errno.desc(), "none is needed: no container has any keys"),
     }
 }
 

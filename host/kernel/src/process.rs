@@ -11,7 +11,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    sys::{stat::fstat, statfs::fstatfs},
+    sys::{prctl, stat::fstat, statfs::fstatfs},
     unistd::Pid,
 };
 use nshost_ledger::ProcessId;
@@ -21,6 +21,14 @@ use crate::Error;
 
 /// `PID_FS_MAGIC` (`linux/magic.h`).
 const PIDFS: u64 = 0x5049_4446;
+
+/// From here on nobody without rights over the whole host reads or writes this process's memory, or goes
+/// through its `/proc` to what it has open (`ptrace(2)`, dumpable): neither its user's other processes nor
+/// what it launches. For others its files there belong to root from now on, so the id maps of a child are
+/// written before.
+pub fn close_memory() -> Result<(), Error> {
+    prctl::set_dumpable(false).map_err(|errno| Error::new("close memory", "of the launcher", errno))
+}
 
 /// A living process, by its pid and what no later one of that pid has: the inode of its pidfd (pidfs, Linux
 /// 6.9), or its start time (field 22 of `/proc/PID/stat`), which takes ten times as long to ask.

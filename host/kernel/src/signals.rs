@@ -1,8 +1,10 @@
 //! The launcher's signals: blocked and read from a descriptor, so that none is lost between clone
 //! and exec and no handler ever runs.
 
+#![expect(unsafe_code, reason = "sigaction")]
+
 use nix::sys::{
-    signal::{SigSet, Signal},
+    signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
     signalfd::{SfdFlags, SignalFd},
 };
 
@@ -20,6 +22,19 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGCONT,
     Signal::SIGWINCH,
 ];
+
+/// Puts right what a parent may have left to this process: ignored SIGCHLD would have the kernel throw away
+/// how children ended. And a limit on file sizes is an error to tell, not a reason to die.
+pub fn settle() {
+    let set = |signal, handler| {
+        let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+        // SAFETY: no handler of ours is installed; a process before its first child relies on neither.
+        // These two signals have actions that can be set, so it cannot fail.
+        let _ = unsafe { sigaction(signal, &action) };
+    };
+    set(Signal::SIGCHLD, SigHandler::SigDfl);
+    set(Signal::SIGXFSZ, SigHandler::SigIgn);
+}
 
 /// The signals that wait to be passed on. Dropped, they have their usual effect again.
 pub struct Signals {

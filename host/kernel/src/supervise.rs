@@ -21,22 +21,28 @@ use crate::{
 #[derive(PartialEq)]
 enum Flow {
     Open,
+    /// The side that was read has ended.
     Ended,
+    /// The side that was written to is gone.
+    Refused,
 }
+
+/// What a container may have printed and nobody has read when it ends: some times what a terminal holds.
+/// What comes after that is from processes that outlive it.
+const LAST_WORDS: usize = 1 << 20;
+
+/// What is read at once, in bytes.
+const BUFFER: usize = 4096;
 
 /// A command that runs for longer than this is waited for with as little memory as possible, in ms.
 const SHORT: u8 = 100;
 
 /// Waits for the container's end.
-pub fn until_end(
-    running: &Running,
-    signals: &Signals,
-    terminal: Option<&mut Terminal>,
-) -> Result<End, Error> {
+pub fn until_end(running: &Running, signals: &Signals, terminal: Option<Terminal>) -> Result<End, Error> {
     let mut killed_for = None;
     match terminal {
         None => while_running(running, signals, &mut killed_for)?,
-        Some(terminal) => {
+        Some(mut terminal) => {
             terminal.close_container_end();
             terminal.raw();
             relay_while_running(running, signals, terminal, &mut killed_for)?;
@@ -73,35 +79,45 @@ fn while_running(running: &Running, signals: &Signals, killed_for: &mut Option<S
 fn relay_while_running(
     running: &Running,
     signals: &Signals,
-    terminal: &Terminal,
+    terminal: Terminal,
     killed_for: &mut Option<Signal>,
 ) -> Result<(), Error> {
     let stdin = std::io::stdin();
-    let mut keys = terminal.is_raw();
-    let (mut output, mut settled) = (Flow::Open, false);
+    let (mut keys, mut settled, mut last_words) = (terminal.is_raw(), false, LAST_WORDS);
     loop {
-        let none = PollFlags::empty();
+        let signal = signals.descriptor().as_fd();
         let mut wanted = [
             PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN),
-            PollFd::new(signals.descriptor().as_fd(), PollFlags::POLLIN),
-            PollFd::new(terminal.controller(), if output == Flow::Open { PollFlags::POLLIN } else { none }),
-            PollFd::new(stdin.as_fd(), if keys { PollFlags::POLLIN } else { none }),
+            PollFd::new(signal, PollFlags::POLLIN),
+            PollFd::new(terminal.controller(), PollFlags::POLLIN),
+            // Whatever is asked for, a terminal that has hung up is reported for ever: what is not read any
+            // more must not be among these.
+            PollFd::new(if keys { stdin.as_fd() } else { signal }, PollFlags::POLLIN),
         ];
         wait_for(&mut wanted, &mut settled)?;
+        let hung_up = keys && wanted[3].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
         let [ended, signalled, printed, typed] = wanted.map(|fd| fd.any().unwrap_or(false));
         if signalled {
-            forward_all(running, signals, Some(terminal), killed_for)?;
+            forward_all(running, signals, Some(&terminal), killed_for)?;
         }
-        if printed && output == Flow::Open {
-            output = pass(terminal.controller(), terminal.operator());
-        }
+        let output = if printed { pass(terminal.controller(), terminal.operator()) } else { Flow::Open };
         if typed && keys {
-            keys = type_in(running, terminal, stdin.as_fd(), killed_for)? == Flow::Open;
+            keys = type_in(running, &terminal, stdin.as_fd(), killed_for)? == Flow::Open;
         }
-        if ended && !(printed && output == Flow::Open) {
+        last_words = if ended { last_words.saturating_sub(BUFFER) } else { LAST_WORDS };
+        if ended && !(printed && output == Flow::Open && last_words > 0) {
             return Ok(());
         }
-        // A hung-up descriptor is reported for ever; what is left to wait for is the end.
+        if output == Flow::Refused || hung_up {
+            // The kernel tells the container's session, where reading then ends and writing fails: a command
+            // that goes on would otherwise wait for ever for its output to be taken.
+            drop(terminal);
+            if default_action_is_lost(running, Signal::SIGHUP) {
+                end_for(running, Signal::SIGHUP, killed_for)?;
+            }
+            return while_running(running, signals, killed_for);
+        }
+        // Nobody in the container has its terminal any more; what is left to wait for is the end.
         if output == Flow::Ended && !ended {
             return while_running(running, signals, killed_for);
         }
@@ -124,7 +140,7 @@ fn wait_for(wanted: &mut [PollFd<'_>], settled: &mut bool) -> Result<(), Error> 
 
 /// One read's worth of what the container prints.
 fn pass(from: impl AsFd, to: impl AsFd) -> Flow {
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; BUFFER];
     match take(from, &mut buffer) {
         Ok(bytes) => give(to, bytes),
         Err(flow) => flow,
@@ -139,7 +155,7 @@ fn type_in(
     from: impl AsFd,
     killed_for: &mut Option<Signal>,
 ) -> Result<Flow, Error> {
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; BUFFER];
     let keys = match take(from, &mut buffer) {
         Ok(keys) => keys,
         Err(flow) => return Ok(flow),
@@ -166,8 +182,12 @@ fn give(to: impl AsFd, mut bytes: &[u8]) -> Flow {
     while !bytes.is_empty() {
         match write(&to, bytes) {
             Ok(written) => bytes = &bytes[written..],
-            Err(Errno::EINTR | Errno::EAGAIN) => {}
-            Err(_) => return Flow::Ended,
+            Err(Errno::EINTR) => {}
+            // Somebody else has made the operator's terminal one that does not wait: this does, in its place.
+            Err(Errno::EAGAIN) => {
+                let _ = poll(&mut [PollFd::new(to.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
+            }
+            Err(_) => return Flow::Refused,
         }
     }
     Flow::Open

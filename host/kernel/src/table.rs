@@ -100,9 +100,7 @@ fn remove_unneeded(
             transaction.delete_table(table.name);
         }
     }
-    let result = if transaction.is_empty() { Ok(()) } else { transaction.commit(found.owner.socket()) };
-    found.owner.linger();
-    result
+    if transaction.is_empty() { Ok(()) } else { transaction.commit(found.owner.socket()) }
 }
 
 impl Found {

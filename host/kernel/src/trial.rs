@@ -147,6 +147,39 @@ pub(crate) fn clone3() -> Result<(), Errno> {
     }
 }
 
+/// Whether attributes of mounts can be set; nothing is: no descriptor is -1.
+pub(crate) fn mount_setattr() -> Result<(), Errno> {
+    let attributes = [0u64; 4];
+    let size = std::mem::size_of_val(&attributes);
+    // SAFETY: an empty C string, and attributes of the size given.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            -1,
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            attributes.as_ptr(),
+            size,
+        )
+    };
+    match Errno::result(set) {
+        Ok(_) | Err(Errno::EBADF) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether there are keyrings: asks for the session's, and makes none.
+pub(crate) fn keyrings() -> Result<(), Errno> {
+    const GET_KEYRING_ID: i32 = 0;
+    const SESSION: i32 = -3;
+    // SAFETY: numbers only.
+    let id = unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, SESSION, 0) };
+    match Errno::result(id) {
+        Ok(_) | Err(Errno::ENOKEY) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Whether a process can be held by a descriptor (`pidfd_open(2)`).
 pub(crate) fn pidfd() -> Result<(), Errno> {
     // SAFETY: numbers only.

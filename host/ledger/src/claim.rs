@@ -108,7 +108,7 @@ pub(crate) fn new_zone() -> Result<u16, Error> {
     Ok(u16::from_ne_bytes(bytes).max(1))
 }
 
-fn random(bytes: &mut [u8]) -> Result<(), Error> {
+pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO));
         Error::io("getrandom", PathBuf::from("random bytes"), errno)

@@ -194,6 +194,7 @@ mod tests {
             id: name.id(),
             name: Some("web".parse().unwrap()),
             instance: name.instance,
+            ids: Some(5),
             boot: "boot".into(),
             host: NetworkNamespaceId::Cookie { cookie: 1, inode: 4026531840 },
             zone: 1,

@@ -1,8 +1,13 @@
 //! Why the ledger could not do what it was asked.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nix::errno::Errno;
+use nshost_plan::show;
 
 /// What went wrong, on what, why, and what to do.
 #[derive(Debug)]
@@ -131,7 +136,7 @@ impl Error {
             }
             Error::Busy { .. } => "a launcher hangs; `fuser` on that file tells which".into(),
             Error::Untrusted { problem: Problem::Permissions { .. }, directory } => {
-                format!("chmod 700 {}, after a look at what is in it", directory.display())
+                format!("chmod 700 {}, after a look at what is in it", safe(directory))
             }
             Error::Untrusted { .. } => "set NSHOST_STATE_DIR to a directory of your own".into(),
             Error::Mixed => "use locks and claims only with the ledger that gave them".into(),
@@ -146,6 +151,11 @@ impl Error {
     }
 }
 
+/// A path as it can be printed: `NSHOST_STATE_DIR` may be anything.
+fn safe(path: &Path) -> String {
+    show::log_line(&path.to_string_lossy())
+}
+
 fn io_hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotFound => "its parent directory, or a mounted /proc, is missing",
@@ -153,6 +163,7 @@ fn io_hint(source: &io::Error) -> &'static str {
             "set NSHOST_STATE_DIR to a directory that you can write"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its file system",
+        io::ErrorKind::FileTooLarge => "raise this shell's limit on the size of files: `ulimit -f unlimited`",
         _ => "set NSHOST_STATE_DIR to a directory on a local file system",
     }
 }
@@ -168,10 +179,10 @@ impl fmt::Display for Error {
                     write!(f, "; process {pid} has it{}", if *stopped { ", and is stopped" } else { "" })?;
                 }
             }
-            Error::Untrusted { directory, problem } => write!(f, "{} {problem}", directory.display())?,
+            Error::Untrusted { directory, problem } => write!(f, "{} {problem}", safe(directory))?,
             Error::Mixed => write!(f, "a lock or a claim is of another ledger")?,
             Error::TooLarge { id, bytes } => write!(f, "the record of container {id} has {bytes} bytes")?,
-            Error::Io { step, subject, source } => write!(f, "{step} {}: {source}", subject.display())?,
+            Error::Io { step, subject, source } => write!(f, "{step} {}: {source}", safe(subject))?,
         }
         write!(f, " — {} [{}]", self.hint(), self.code())
     }

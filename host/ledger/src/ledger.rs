@@ -2,12 +2,14 @@
 
 use std::{cell::RefCell, path::Path, rc::Rc};
 
+use nshost_plan::Namespace;
 use nshost_policy::Permit;
 
 use crate::{
     Claim, Collection, ContainerName, Error, Host, HostLock, Life, Receipt, Record, Standing,
     claim::{new_macs, new_zone},
     collect::collection,
+    ids::Ids,
     reserve::Reservation,
     standing::{Known, Seen, look, scan, standing},
     store::{EntryName, Store},
@@ -30,6 +32,23 @@ pub struct Ledger {
     /// A commit opens only entries that came since the last look. Names of entries never come again, and
     /// what one holds never changes, but it may be let go: what seems to collide is looked at again.
     known: RefCell<Known>,
+}
+
+/// A state directory that is open and was found to be one's own.
+#[derive(Debug)]
+pub struct Directory(Store);
+
+impl Directory {
+    /// Opens it, and makes it if only its last component is missing. To be called before the process
+    /// enters a user namespace: from in there owners cannot be told.
+    pub fn open(path: &Path) -> Result<Directory, Error> {
+        Store::open(path).map(Directory)
+    }
+
+    /// The ledger in it. `host` is where the caller is.
+    pub fn ledger(self, host: Host) -> Ledger {
+        Ledger { store: Rc::new(self.0), host, known: RefCell::default() }
+    }
 }
 
 impl Ledger {
@@ -84,10 +103,11 @@ impl Ledger {
             return Err(Error::Mixed);
         }
         let plan = permit.into_plan();
-        let record = Record {
+        let mut record = Record {
             id: claim.id(),
             name: origin.name,
             instance: claim.instance(),
+            ids: None,
             boot: self.host.boot.clone(),
             host: self.host.network,
             host_is_private: origin.host_is_private,
@@ -99,7 +119,11 @@ impl Ledger {
             guarding: None,
         };
         self.check_free(&Reservation::of(&record), &claim.owned.name)?;
-        Receipt::write(claim, record)
+        // Without root there is only one id, the caller's.
+        let has_ids = record.plan.namespaces().contains(Namespace::User) && !record.host_is_private;
+        let ids = has_ids.then(|| Ids::take(&self.store, lock)).transpose()?;
+        record.ids = ids.as_ref().map(Ids::number);
+        Receipt::write(claim, record, ids)
     }
 
     fn check(&self, lock: &HostLock) -> Result<(), Error> {

@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `.` and `containers/` | mode 0700, the caller's own; opened once without following links, then reached by descriptor |
 //! | `lock` | empty, made once; byte 0 is the host's lock, byte 1 the claims lock |
+//! | `ids` | when each range of user ids was last in use; byte N is locked by who has range N, for its life |
 //! | `containers/NNNN-ID` | an entry: instance number and 128 random bits; byte 0 is locked by its owner for its life |
 //!
 //! An entry is created, added to, and removed; it is never renamed and nothing in it is changed, so that
@@ -78,6 +79,7 @@ mod collect;
 mod entry;
 mod error;
 mod host;
+mod ids;
 mod ledger;
 mod lock;
 mod name;
@@ -92,7 +94,7 @@ pub use claim::Claim;
 pub use collect::{Collection, Dead};
 pub use error::{Error, Holder, Problem};
 pub use host::Host;
-pub use ledger::{Ledger, Origin};
+pub use ledger::{Directory, Ledger, Origin};
 pub use lock::HostLock;
 pub use name::ContainerName;
 pub use place::default_directory;

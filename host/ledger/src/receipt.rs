@@ -8,6 +8,7 @@ use crate::{
     Error, ForwardingHold, Guarding, Host, HostLock, Life, ProcessId, Record,
     claim::{Claim, Owned},
     entry::{self, Note},
+    ids::Ids,
     lock::note_keeper,
     standing::scan,
     store::{EntryName, Store},
@@ -23,15 +24,17 @@ use crate::{
 pub struct Receipt {
     owned: Owned,
     record: Record,
+    /// Held until nothing runs under them.
+    _ids: Option<Ids>,
     /// Where the next note goes, in bytes.
     end: u64,
 }
 
 impl Receipt {
     /// Writes the record into the claim's entry, which from then on stays.
-    pub(crate) fn write(claim: Claim, record: Record) -> Result<Receipt, Error> {
+    pub(crate) fn write(claim: Claim, record: Record, ids: Option<Ids>) -> Result<Receipt, Error> {
         let bytes = too_large(&record.id, entry::with_record(&record))?;
-        let mut receipt = Receipt { owned: claim.owned, record, end: 0 };
+        let mut receipt = Receipt { owned: claim.owned, record, _ids: ids, end: 0 };
         receipt.append(&bytes)?;
         receipt.owned.kept = true;
         Ok(receipt)

@@ -19,6 +19,8 @@ pub struct Record {
     pub name: Option<ContainerName>,
     /// The number that the facts told the script, 0 to 3839; unique among entries.
     pub instance: u16,
+    /// Which range of the host's user ids it has (0 to 3839), if it has a user namespace.
+    pub ids: Option<u16>,
     /// `/proc/sys/kernel/random/boot_id`: after a reboot nothing of it is left in the kernel.
     pub boot: String,
     /// The network namespace in which its host side lies.

@@ -27,8 +27,7 @@ pub(crate) struct EntryName {
 }
 
 impl EntryName {
-    /// The highest instance number: users of instance N are mapped to the ids from
-    /// 0x7000_0000 + N × 65536, and 0x7f00_0000 is the end of that space.
+    /// The highest instance number.
     pub const MAX_INSTANCE: u16 = 3839;
 
     /// The id as it is told and written: 32 hexadecimal digits.
@@ -131,14 +130,27 @@ impl Store {
 
     /// An open file description of its own of the lock file, which is made once and never removed.
     pub fn open_lock(&self) -> Result<OwnedFd, Error> {
+        self.open_own("lock")
+    }
+
+    /// The file of [`crate::ids`], likewise.
+    pub fn open_ids(&self) -> Result<OwnedFd, Error> {
+        self.open_own("ids")
+    }
+
+    fn open_own(&self, name: &str) -> Result<OwnedFd, Error> {
         let flags = OFlag::O_RDWR
             | OFlag::O_CREAT
             | OFlag::O_NONBLOCK
             | OFlag::O_NOFOLLOW
             | OFlag::O_NOCTTY
             | OFlag::O_CLOEXEC;
-        openat(&self.root, "lock", flags, Mode::from_bits_truncate(0o600))
-            .map_err(|errno| Error::io("open", self.lock_path(), errno))
+        openat(&self.root, name, flags, Mode::from_bits_truncate(0o600))
+            .map_err(|errno| Error::io("open", self.path.join(name), errno))
+    }
+
+    pub fn ids_path(&self) -> PathBuf {
+        self.path.join("ids")
     }
 
     pub fn lock_path(&self) -> PathBuf {

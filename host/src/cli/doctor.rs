@@ -1,5 +1,7 @@
 //! `nshost doctor`
 
+use std::fmt::Write;
+
 use nshost_kernel::probe::{self, Probe, State};
 use serde_json::json;
 
@@ -22,18 +24,20 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
             .iter()
             .map(|probe| json!({ "name": probe.name, "state": word(probe.state), "detail": probe.detail, "remedy": probe.remedy }))
             .collect();
-        println!("{:#}", json!({ "schema": 1, "probes": list }));
+        print::result(&format!("{:#}\n", json!({ "schema": 1, "probes": list })))?;
         return Ok(0);
     }
     let width = probes.iter().map(|probe| probe.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
     for probe in &probes {
         let state = format!("{:<9}", word(probe.state));
         let state = if probe.state == State::Present { state } else { print::inked(Ink::Red, &state) };
-        print::line(&format!("{:<width$}  {state}  {}", probe.name, probe.detail));
+        let _ = writeln!(text, "{:<width$}  {state}  {}", probe.name, probe.detail);
         if !probe.remedy.is_empty() {
-            print::line(&format!("{:<width$}             {}", "", print::inked(Ink::Bold, &probe.remedy)));
+            let _ = writeln!(text, "{:<width$}             {}", "", print::inked(Ink::Bold, &probe.remedy));
         }
     }
+    print::lines(&text)?;
     Ok(0)
 }
 

@@ -1,6 +1,8 @@
 //! `nshost gc`
 
-use nshost_kernel::host;
+use std::fmt::Write;
+
+use nshost_kernel::{host, network};
 use nshost_ledger::Ledger;
 use serde_json::json;
 
@@ -24,40 +26,51 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let ledger = Ledger::open(&nshost_ledger::default_directory(), host::current()?)?;
     let lock = ledger.lock()?;
     let mut collection = ledger.collect(&lock)?;
-    let mut collected = collect::dead(&mut collection)?;
-    let vanished = collect::gone(&mut collection)?;
+    let mut collected = collect::dead(&mut collection, &lock)?;
+    let vanished = collect::gone(&mut collection, &lock)?;
     collected.extend(vanished.into_iter().filter(|entry| !entry.errors.is_empty()));
     collect::elsewhere(&mut collection)?;
+    // Those that a killed child of the last launcher had to take away.
+    if nix::unistd::geteuid().is_root() {
+        network::sweep_tables(None, &lock, &collection.others())?;
+    }
     let pruned = Cache::open().prune();
     let failed = collected.iter().filter(|entry| !entry.errors.is_empty()).count();
-    if arguments.json {
-        print_json(&collected, &collection.unreadable, pruned);
-    } else {
-        print_lines(&collected, &collection.unreadable, pruned, collection.living.len());
-    }
-    match failed {
-        0 => Ok(0),
-        _ => Err(Failure::ours(format!("{failed} containers could not be removed completely"))
-            .hint("what is left is recorded; mend the cause and run `nshost gc` again")),
-    }
+    let told = match arguments.json {
+        true => print::result(&as_json(&collected, &collection.unreadable, pruned)),
+        false => print::lines(&as_lines(&collected, &collection.unreadable, pruned, collection.living.len())),
+    };
+    let left = (failed > 0).then(|| {
+        Failure::ours(format!("{failed} containers could not be removed completely"))
+            .hint("what is left is recorded; mend the cause and run `nshost gc` again")
+    });
+    Failure::all(left.into_iter().chain(told.err()))?;
+    Ok(0)
 }
 
-fn print_lines(collected: &[Collected], unreadable: &[(String, String)], pruned: usize, living: usize) {
+fn as_lines(
+    collected: &[Collected],
+    unreadable: &[(String, String)],
+    pruned: usize,
+    living: usize,
+) -> String {
+    let mut text = String::new();
     for entry in collected {
         let name = entry.name.as_ref().map_or(String::new(), |name| format!(" ({name})"));
         let state = if entry.errors.is_empty() { "removed" } else { "not removed completely" };
-        print::line(&format!("{state}: container {}{name}", entry.id));
+        let _ = writeln!(text, "{state}: container {}{name}", entry.id);
         for error in &entry.errors {
-            print::line(&format!("  {error}"));
+            let _ = writeln!(text, "  {error}");
         }
     }
     for (file, reason) in unreadable {
-        print::line(&format!("not understood, left alone: {file}: {reason}"));
+        let _ = writeln!(text, "not understood, left alone: {file}: {reason}");
     }
-    print::line(&format!("{} removed, {living} running, {pruned} old cache files removed", collected.len()));
+    let _ = writeln!(text, "{} removed, {living} running, {pruned} old cache files removed", collected.len());
+    text
 }
 
-fn print_json(collected: &[Collected], unreadable: &[(String, String)], pruned: usize) {
+fn as_json(collected: &[Collected], unreadable: &[(String, String)], pruned: usize) -> String {
     let entries: Vec<_> = collected
         .iter()
         .map(|entry| {
@@ -67,5 +80,5 @@ fn print_json(collected: &[Collected], unreadable: &[(String, String)], pruned: 
         .collect();
     let value =
         json!({ "schema": 1, "collected": entries, "unreadable": unreadable, "cache-files-removed": pruned });
-    println!("{value:#}");
+    format!("{value:#}\n")
 }

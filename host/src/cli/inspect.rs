@@ -1,14 +1,18 @@
 //! `nshost inspect`
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use crate::{
     failure::{self, Failure},
     module::{Module, hex},
-    worker,
+    print, worker,
 };
+
+/// What is known of every script; of its plan it is known when there is one.
+const POWER: &str =
+    "launched by root without a user namespace, its container is root of the host; `nshost plan` tells\n";
 
 /// Arguments of `nshost inspect`.
 #[derive(clap::Args)]
@@ -47,14 +51,14 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         let kind =
             if is_setup_script { "a setup script" } else { "not a setup script: it does not export setup" };
         format!(
-            "{}: {kind}\ndigest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}needs besides (inert stand-ins):\n{}",
+            "{}: {kind}\ndigest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}needs besides (inert stand-ins):\n{}{POWER}",
             module.name(),
             inspection.sdk.as_deref().unwrap_or("unknown"),
             ours.iter().map(|name| format!("  {name}{}\n", meaning(name))).collect::<String>(),
             list(&others),
         )
     };
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    print::result(&text)?;
     Ok(0)
 }
 

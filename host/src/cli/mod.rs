@@ -8,9 +8,17 @@ mod plan;
 mod run;
 mod shared;
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::{failure::Status, launch::Ended, print};
+use nshost_plan::show;
+
+use crate::{
+    failure::{Failure, Status},
+    launch::Ended,
+    print,
+};
 
 /// Launches Linux containers that a sandboxed WebAssembly script decides.
 #[derive(Parser)]
@@ -49,7 +57,7 @@ pub fn run() -> Ended {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return Ok(explain(&error)).into(),
+        Err(error) => return explain(&error).into(),
     };
     match arguments.verb {
         Verb::Run(arguments) => run::run(arguments),
@@ -61,13 +69,24 @@ pub fn run() -> Ended {
 }
 
 /// Prints help, the version, or what is wrong with the command line. Returns the exit status.
-fn explain(error: &clap::Error) -> u8 {
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return 0,
-        ErrorKind::InvalidSubcommand => print::line("there is: run, plan, inspect, gc, doctor"),
-        // Printed by clap, with its suggestion; the code says that nothing was run.
-        _ => {}
+fn explain(error: &clap::Error) -> Result<u8, Failure> {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let printed = error.print();
+        return printed
+            .map(|()| 0)
+            .map_err(|e| Failure::ours(format!("cannot write to standard output: {e}")));
     }
-    Status::Nshost as u8
+    // What was typed stands in it, and may have been copied from anywhere.
+    let safe = |word: OsString| word.to_str().is_some_and(|word| show::log_line(word) == word);
+    if std::env::args_os().all(safe) {
+        let _ = error.print();
+    } else {
+        let text = error.render().to_string();
+        print::line(&text.trim_end().lines().map(show::log_line).collect::<Vec<_>>().join("\n"));
+    }
+    // The rest is printed by clap, with its suggestion; the code says that nothing was run.
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        print::line("there is: run, plan, inspect, gc, doctor");
+    }
+    Ok(Status::Nshost as u8)
 }

@@ -1,7 +1,5 @@
 //! `nshost plan`
 
-use std::io::Write;
-
 use nshost_kernel::{Socket, facts, host};
 use nshost_ledger::{Ledger, Standing};
 use nshost_plan::{Facts, Namespace, Plan, show};
@@ -41,17 +39,24 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     if arguments.suggest_grants {
         let mut grants = policy::suggest(&opinion.plan, &facts).to_toml();
         grants.insert_str(0, &format!("# the least grants for sha256:{}\n", hex(request.module.digest())));
-        output(&grants);
+        print::result(&grants)?;
         return Ok(0);
     }
     if arguments.json {
-        output(&as_json(&request, &opinion));
+        print::result(&as_json(&request, &opinion, &facts))?;
     } else {
         print::log(&opinion.log);
-        output(&show::plan(&opinion.plan));
-        output(&show::topology(&opinion.plan));
-        output(&shared_in_words(&opinion.plan));
-        output(&format!("plan {}\n", plan_digest(&opinion.plan)));
+        let plan = &opinion.plan;
+        print::result(
+            &[
+                show::plan(plan),
+                show::topology(plan),
+                shared_in_words(plan),
+                print::power(plan, facts.rootless).to_string(),
+                format!("plan {}\n", plan_digest(plan)),
+            ]
+            .concat(),
+        )?;
     }
     verdict(&request, &opinion, &facts, has_grants)
 }
@@ -106,7 +111,7 @@ fn lowest_free(standing: &Standing) -> u16 {
     (0..).find(|number| !all.contains(number)).unwrap_or_default()
 }
 
-fn as_json(request: &Request, opinion: &Opinion) -> String {
+fn as_json(request: &Request, opinion: &Opinion, facts: &Facts) -> String {
     let plan = &opinion.plan;
     let value = json!({
         "schema": 1,
@@ -114,12 +119,9 @@ fn as_json(request: &Request, opinion: &Opinion) -> String {
         "plan": plan_digest(plan),
         "steps": plan.steps().iter().map(|step| json::step(plan, step)).collect::<Vec<_>>(),
         "shares": policy::shared(plan).map(Namespace::name).collect::<Vec<_>>(),
+        "root-of-the-host": print::is_root_of_the_host(plan, facts.rootless),
         "refusals": opinion.refusals.iter().map(json::refusal).collect::<Vec<_>>(),
         "log": opinion.log.iter().map(|line| &line.text).collect::<Vec<_>>(),
     });
     format!("{value:#}\n")
-}
-
-fn output(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nshost_plan::{Argument, Command};
+use nshost_plan::{Argument, Command, show};
 use nshost_policy::Grants;
 
 use crate::{evaluate::Manner, failure::Failure, module::Module, request::Request};
@@ -89,7 +89,10 @@ fn read_grants(path: &Path) -> Result<Grants, Failure> {
         .and_then(|file| file.take(MAX_GRANTS + 1).read_to_string(&mut text))
         .map_err(|error| Failure::file(path, &error))?;
     if text.len() as u64 > MAX_GRANTS {
-        return Err(Failure::ours(format!("{} is larger than 1 MiB, too large for grants", path.display())));
+        let path = show::quote(&path.to_string_lossy());
+        return Err(Failure::ours(format!("{path} is larger than 1 MiB, too large for grants")));
     }
-    Grants::parse(&text, &path.to_string_lossy()).map_err(|error| Failure::ours(error.to_string()))
+    // From here on the path is only told, in messages and audits: it may hold anything.
+    let told = show::log_line(&path.to_string_lossy());
+    Grants::parse(&text, &told).map_err(|error| Failure::ours(error.to_string()))
 }

@@ -3,7 +3,11 @@
 use std::fs;
 
 use anyhow::Result;
-use blackbox::{SOON, Scratch};
+use blackbox::{SOON, Scratch, TORN_DOWN};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use support::{Census, Host, component, root_or_skip, scripts};
 
@@ -114,8 +118,6 @@ fn exit_codes_are_the_documented_ones() -> Result<()> {
         (vec!["true"], 0),
         (vec!["sh", "-c", "exit 42"], 42),
         (vec!["sh", "-c", "exit 255"], 255),
-        (vec!["sh", "-c", "kill -KILL $$; sleep 5 & kill -KILL $!; wait $!"], 128 + 9),
-        (vec!["sh", "-c", "(kill -SEGV $(exec sh -c 'echo $PPID')); exit 139"], 128 + 11),
         (vec![&*plain], 126),
         (vec!["/etc"], 126),
         (vec!["/no/such/program"], 127),
@@ -127,6 +129,18 @@ fn exit_codes_are_the_documented_ones() -> Result<()> {
             assert!(output.stderr.contains(command[0]), "{}", output.text());
         }
     }
+    // The command itself is killed: by itself where a reaper is the first process, from outside where it is.
+    for (signal, code) in [("KILL", 128 + 9), ("SEGV", 128 + 11), ("TERM", 128 + 15)] {
+        let script = component("tutorial")?;
+        let run = host.nshost()?.args(["run", "--allow-all", "--init"]).arg(script);
+        let output = run.args(["--", "sh", "-c", &format!("kill -{signal} $$; echo lives on")]).run()?;
+        assert_eq!(output.expect(code)?, "", "{signal}");
+    }
+    let command = ["--", "sh", "-c", "echo ready; read line; echo lives on"];
+    let mut running = host.nshost()?.run_script("tutorial")?.args(command).start()?;
+    running.wait_for("ready", SOON)?;
+    kill(first_process(running.pid()?)?, Signal::SIGKILL)?;
+    assert_eq!(running.finish(SOON)?.expect(128 + 9)?, "ready\n");
     // With a reaper it is not the first process that fails to execute.
     for (command, code) in [(&*plain, 126), ("no-such-program", 127)] {
         let script = component("tutorial")?;
@@ -138,6 +152,155 @@ fn exit_codes_are_the_documented_ones() -> Result<()> {
     let gave_up = host.nshost()?.run_script("nat")?.args(["nonsense", "--", "true"]).run()?;
     assert_eq!(gave_up.code(), 120, "{}", gave_up.text());
     assert!(gave_up.stderr.contains("nonsense"), "{}", gave_up.text());
+    Ok(())
+}
+
+/// The container's first process, as the outside sees it: the launcher's only child.
+fn first_process(launcher: i32) -> Result<Pid> {
+    let children = fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children"))?;
+    Ok(Pid::from_raw(children.trim().parse()?))
+}
+
+/// And does not take those for lost that it passes on.
+#[test]
+fn a_reaper_passes_signals_on() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    for (signal, name) in [(Signal::SIGTERM, "TERM"), (Signal::SIGHUP, "HUP"), (Signal::SIGUSR1, "USR1")] {
+        let command = format!("trap 'echo got it; exit 3' {name}; echo ready; while :; do sleep 0.01; done");
+        let run = host.nshost()?.args(["run", "--allow-all", "--init"]).arg(component("tutorial")?);
+        let mut running = run.args(["--", "sh", "-c", &command]).start()?;
+        running.wait_for("ready", SOON)?;
+        running.signal(signal)?;
+        assert_eq!(running.finish(SOON)?.expect(3)?, "ready\ngot it\n", "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn output_that_nobody_gets_is_a_failure() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let script = component("tutorial")?;
+    let script = script.to_string_lossy();
+    for words in [
+        &["plan", "--allow-all", &script][..],
+        &["plan", "--json", "--allow-all", &script],
+        &["plan", "--suggest-grants", &script],
+        &["inspect", &script],
+        &["inspect", "--json", &script],
+        &["gc", "--json"],
+        &["doctor", "--json"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let into = |file: &str| {
+            let shell = format!("exec \"$@\" > {file}");
+            let nshost = host.nshost()?.args(words);
+            support::run(nshost.under(&["sh", "-c", &shell, "sh"]), SOON)
+        };
+        let full = into("/dev/full")?;
+        assert_eq!(full.code(), 125, "{words:?}: {}", full.text());
+        assert!(full.stderr.contains("No space left"), "{words:?}: {}", full.text());
+        into("/dev/null")?.expect(0)?;
+    }
+    // What only people read goes to standard error.
+    for word in ["gc", "doctor"] {
+        let into = |file: &str| {
+            let shell = format!("exec \"$@\" 2> {file}");
+            support::run(host.nshost()?.arg(word).under(&["sh", "-c", &shell, "sh"]), SOON)
+        };
+        assert_eq!(into("/dev/full")?.code(), 125, "{word}");
+        into("/dev/null")?.expect(0)?;
+    }
+    Ok(())
+}
+
+/// Executes what follows after a line of Python.
+fn after(line: &str) -> Vec<String> {
+    let program = format!("import os, resource, signal, sys\n{line}\nos.execvp(sys.argv[1], sys.argv[1:])");
+    ["/usr/bin/python3", "-c", &program].map(String::from).to_vec()
+}
+
+#[test]
+fn what_a_parent_left_does_not_change_the_outcome() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let run = |line: &str| {
+        let run = host.nshost()?.args(["run", "--allow-all", "--fresh"]).arg(component("tutorial")?);
+        let words = after(line);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        support::run(run.args(["--", "sh", "-c", "exit 7"]).under(&words), SOON)
+    };
+    run("pass")?.expect(7)?;
+    run("signal.signal(signal.SIGCHLD, signal.SIG_IGN)")?.expect(7)?;
+    let limited = run(
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
+    )?;
+    assert_eq!(limited.code(), 125, "{}", limited.text());
+    assert!(limited.stderr.contains("ulimit -f"), "{}", limited.text());
+    Ok(())
+}
+
+#[test]
+fn a_failing_undo_does_not_change_the_outcome() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let before = Census::take(&host)?;
+    let command = ["--", "sh", "-c", "echo ready; read line; exit 7"];
+    let mut running = host.nshost()?.run_script("tutorial")?.args(command).start()?;
+    running.wait_for("ready", SOON)?;
+    // From now on it can write nothing down.
+    let launcher = running.pid()?.to_string();
+    Host::here().run(["prlimit", "--fsize=0", "--pid", &launcher])?.expect(0)?;
+    running.send("\n")?;
+    let output = running.finish(SOON)?;
+    output.expect(7)?;
+    assert!(output.stderr.contains("not undone: ledger: write"), "{}", output.text());
+    // What it left is found, and said to be removed.
+    let gc = host.nshost()?.arg("gc").run()?;
+    gc.expect(0)?;
+    assert!(gc.stderr.contains("removed: container"), "{}", gc.text());
+    before.comes_back(&host, TORN_DOWN)
+}
+
+#[test]
+fn paths_are_told_without_their_control_characters() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let scratch = Scratch::new()?;
+    let script = component("tutorial")?;
+    let file = scratch.file("grants\x1b]0;owned\x07\x1b[31m.toml", "schema = 1\n")?;
+    let wrong = scratch.file("wrong\x1b[31m.toml", "schema = 2\n")?;
+    let missing = scratch.path().join("missing\x1b[31m");
+    let outputs = [
+        host.nshost()?.args(["run", "--grants"]).arg(&file).arg(&script).args(["--", "true"]).run()?,
+        host.nshost()?.args(["plan", "--grants"]).arg(&file).arg(&script).run()?,
+        host.nshost()?.args(["run", "--grants"]).arg(&wrong).arg(&script).run()?,
+        host.nshost()?.args(["run", "--grants"]).arg(&missing).arg(&script).run()?,
+        host.nshost()?.args(["run", "--allow-all"]).arg(&missing).run()?,
+        host.nshost()?.arg(&file).run()?,
+        host.nshost()?
+            .args(["run", "--allow-all"])
+            .arg(&script)
+            .variable("NSHOST_STATE_DIR", missing.join("x"))
+            .run()?,
+    ];
+    for output in outputs {
+        assert!(matches!(output.code(), 122 | 125), "{}", output.text());
+        assert!(!output.stderr.contains(['\x1b', '\x07']), "{:?}", output.stderr);
+        assert!(output.stderr.contains(".toml") || output.stderr.contains("missing"), "{}", output.text());
+    }
     Ok(())
 }
 
@@ -212,10 +375,18 @@ fn people_read_calm_lines_without_colour_where_there_is_no_terminal() -> Result<
     }
     let host = Host::new()?;
     let script = component("tutorial")?;
-    for words in [vec!["doctor"], vec!["gc"], vec!["inspect", "S"], vec!["plan", "S"], vec!["run", "S"]] {
+    for (words, code, told) in [
+        (vec!["doctor"], 0, "present"),
+        (vec!["gc"], 0, "0 removed, 0 running"),
+        (vec!["inspect", "S"], 0, "a setup script"),
+        (vec!["plan", "S"], 0, "veth0"),
+        (vec!["run", "S"], 122, "denied"),
+    ] {
         let words = words.iter().map(|word| if *word == "S" { script.as_os_str() } else { word.as_ref() });
         let output = host.nshost()?.args(words).limit(SOON).run()?;
         let text = output.text();
+        assert_eq!(output.code(), code, "{text}");
+        assert!(text.contains(told), "no {told:?}: {text}");
         assert!(!text.contains('\x1b'), "{text}");
         assert!(!text.contains("panicked"), "{text}");
     }

@@ -179,12 +179,24 @@ fn the_audit_has_every_check() -> Result<()> {
     }
     let text = fs::read_to_string(&audit)?;
     let lines: Vec<serde_json::Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let checks = |allowed: bool| {
-        let of =
-            |line: &&serde_json::Value| line["event"] == "check" && line["details"]["allowed"] == allowed;
-        lines.iter().filter(of).count()
-    };
-    assert!(checks(true) >= 3 && checks(false) >= 3, "{text}");
+    // One line for each step and each namespace that would be shared, in order: of the three launches two are
+    // allowed all of it, and the one without grants lacks the link, its three addresses and routes, no more.
+    let plan = host.nshost()?.args(["plan", "--json"]).arg(&script).args(["--", "true"]).run()?;
+    let plan: serde_json::Value = serde_json::from_str(plan.expect(0)?)?;
+    let denied: Vec<u64> = (plan["refusals"].as_array().into_iter().flatten())
+        .filter(|refusal| refusal["kind"] == "denied")
+        .filter_map(|refusal| refusal["step"].as_u64())
+        .collect();
+    assert!(!denied.is_empty(), "{plan:#}");
+    let steps = plan["steps"].as_array().map_or(0, Vec::len) as u64;
+    let checks: Vec<(u64, bool)> = (lines.iter().filter(|line| line["event"] == "check"))
+        .map(|line| &line["details"])
+        .filter_map(|check| Some((check["step"].as_u64()?, check["allowed"].as_bool()?)))
+        .collect();
+    let expected = |without_grants: bool| (1..=steps).map(move |step| (step, without_grants));
+    let refused = expected(true).map(|(step, _)| (step, !denied.contains(&step)));
+    let all: Vec<_> = expected(true).chain(refused).chain(expected(true)).collect();
+    assert_eq!(checks, all, "{text}");
     for event in ["permitted", "started", "ended", "refused", "not-started"] {
         assert!(lines.iter().any(|line| line["event"] == event), "no {event}: {text}");
     }

@@ -1,7 +1,7 @@
 //! The container for code that nobody trusts.
 
 use anyhow::Result;
-use blackbox::TORN_DOWN;
+use blackbox::{SOON, TORN_DOWN};
 use support::{Census, Host, root_or_skip};
 
 #[test]
@@ -33,15 +33,23 @@ fn its_root_is_not_the_hosts() -> Result<()> {
         return Ok(());
     }
     let host = Host::new()?;
+    let mut bystander = host.start(["sh", "-c", "echo $$; exec sleep 100"])?;
+    bystander.wait_for("\n", SOON)?;
+    let bystander = bystander.stdout().trim().to_string();
     // What root of the host may and root of a user namespace may not; harmless where it succeeds.
-    for attempt in [
-        "v=$(cat /proc/sys/kernel/sysrq); echo $v > /proc/sys/kernel/sysrq",
-        "mknod /run/device c 1 3",
-        "chown 1234 /run",
-        "kill -0 -1",
-    ] {
-        let output = host.nshost()?.run_script("isolated")?.args(["--", "sh", "-c", attempt]).run()?;
-        assert_ne!(output.code(), 0, "{attempt}: {}", output.text());
+    let attempts = [
+        ("v=$(cat /proc/sys/kernel/panic); echo $v > /proc/sys/kernel/panic".to_string(), "denied"),
+        ("mknod /run/device c 1 3 && rm /run/device".to_string(), "denied"),
+        ("mkdir /run/made && rmdir /run/made".to_string(), "denied"),
+        ("umask 077; : > /run/secret; cat /run/secret".to_string(), "denied"),
+        (format!("kill -0 {bystander}"), "No such process"),
+    ];
+    for (attempt, refused) in attempts {
+        let output = host.nshost()?.run_script("isolated")?.args(["--", "sh", "-ec", &attempt]).run()?;
+        assert!(!output.status.success(), "{attempt}: {}", output.text());
+        assert!(output.stderr.contains(refused), "{attempt}: {}", output.text());
+        // The control: to the host's root it happens.
+        host.run(["sh", "-ec", &attempt])?.expect(0)?;
     }
     Ok(())
 }

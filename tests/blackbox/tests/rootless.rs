@@ -12,7 +12,12 @@ const USER: &str = "54321";
 fn as_user(host: &Host, scratch: &Scratch) -> Result<Command> {
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))?;
     for name in ["nshost", "nshost-worker", "nshost-compiler"] {
-        fs::copy(programs().join(name), scratch.path().join(name))?;
+        let copy = scratch.path().join(name);
+        // One that still runs cannot be written to.
+        if copy.exists() {
+            fs::remove_file(&copy)?;
+        }
+        fs::copy(programs().join(name), copy)?;
     }
     let home = scratch.path().join("home");
     fs::create_dir_all(&home)?;
@@ -84,5 +89,26 @@ fn its_root_has_no_more_rights_than_the_user() -> Result<()> {
     let output = support::run(command, Duration::from_secs(30))?;
     assert_eq!(output.code(), 1, "{}", output.text());
     assert!(output.stderr.contains("Permission denied"), "{}", output.text());
+    Ok(())
+}
+
+#[test]
+fn a_squatted_directory_is_told_with_its_owner() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let launch = || {
+        let mut command = as_user(&host, &scratch)?;
+        command.args(["run", "--allow-all"]).arg(script(&scratch, "tutorial")?).args(["--", "true"]);
+        support::run(command, Duration::from_secs(30))
+    };
+    launch()?.expect(0)?;
+    let state = scratch.path().join("home/nshost");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755))?;
+    std::os::unix::fs::chown(state, Some(1234), None)?;
+    let refused = launch()?;
+    assert_eq!(refused.code(), 125, "{}", refused.text());
+    assert!(refused.stderr.contains("belongs to uid 1234, not to uid 54321"), "{}", refused.text());
     Ok(())
 }

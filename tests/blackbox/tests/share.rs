@@ -10,8 +10,9 @@ use support::{Census, Host, Nshost, Terminal, root_or_skip};
 /// Each kind's name, and the name of its file (`proc(5)`).
 const KINDS: [(&str, &str); 5] =
     [("pid", "pid"), ("mount", "mnt"), ("network", "net"), ("uts", "uts"), ("ipc", "ipc")];
-/// Says in which namespaces it is.
-const LOOK: &str = "for file in pid mnt net uts ipc; do readlink /proc/self/ns/$file; done";
+/// Says in which namespaces it is. In a PID namespace, with mounts of its own, it sees no `/proc` but what it
+/// mounts.
+const LOOK: &str = "test -e /proc/self || mount -t proc proc /proc; for file in pid mnt net uts ipc; do readlink /proc/self/ns/$file; done";
 
 /// A script that asks for a namespace of each kind but these.
 fn without(missing: &[&str], scratch: &Scratch) -> Result<PathBuf> {

@@ -42,6 +42,16 @@ fn of_a_container_with_nat() -> Result<()> {
     sweep(&host, "nat", &["--init"])
 }
 
+/// Which has a range of user ids, and is cloned from a tree of mounts of its own.
+#[test]
+fn of_a_container_with_a_user_namespace() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    sweep(&host, "isolated", &[])
+}
+
 fn sweep(host: &Host, script: &str, options: &[&str]) -> Result<()> {
     let component = component(script)?;
     let grants = scripts().join(script).join("grants.toml");

@@ -15,9 +15,9 @@ use std::{
 use nix::sched::{CloneFlags, setns, unshare};
 use nshost_kernel::{
     Socket, facts, host,
-    network::{self, Held, Wait},
+    network::{self, Held},
 };
-use nshost_ledger::{Ledger, Mac, Origin, Receipt, Record};
+use nshost_ledger::{HostLock, Ledger, Mac, Origin, Receipt, Record};
 use nshost_plan::{Facts, Plan};
 use nshost_policy::{Grants, check};
 
@@ -256,22 +256,37 @@ impl Lab {
 
     /// Ends a container and removes what it was.
     pub fn end(&self, container: Container) {
-        let Container { receipt, net, held } = container;
-        drop(net);
-        self.undo_held(receipt, Wait::Gone, held);
+        drop((container.net, container.held));
+        self.undo(container.receipt);
     }
 
-    /// Undoes what another process has made.
-    pub fn undo(&self, receipt: Receipt, wait: Wait) {
-        self.undo_held(receipt, wait, Held::default());
-    }
-
-    pub fn undo_held(&self, receipt: Receipt, wait: Wait, held: Held) {
+    /// Undoes what this or another process has made.
+    pub fn undo(&self, receipt: Receipt) {
         let others = self.others(receipt.record());
-        let _lock = self.ledger.lock().expect("lock");
-        let errors = network::take_down(receipt.record(), &others, wait, held);
+        let lock = self.ledger.lock().expect("lock");
+        let errors = network::take_down(receipt.record(), &lock, &others);
         assert!(errors.is_empty(), "{errors:?}");
+        drop(lock);
         receipt.finish().expect("finish");
+    }
+
+    /// Ends a container as its launcher does. Nobody comes for the tables.
+    pub fn let_go(&self, container: Container) -> Net {
+        let Container { receipt, net, held } = container;
+        let others = self.others(receipt.record());
+        let lock = self.ledger.lock().expect("lock");
+        let (owner, errors) = network::let_go(receipt.record(), &others, held);
+        assert!(errors.is_empty(), "{errors:?}");
+        let tables = sh("nft list ruleset");
+        assert!(!tables.contains(&receipt.record().id), "{tables}");
+        network::sweep_tables(owner, &lock, &others).expect("sweep");
+        drop(lock);
+        receipt.finish().expect("finish");
+        net
+    }
+
+    pub fn lock(&self) -> HostLock {
+        self.ledger.lock().expect("lock")
     }
 }
 

@@ -1,9 +1,6 @@
 //! Links, addresses and routes without NAT.
 
-use nshost_kernel::{
-    Socket, facts, link,
-    network::{self, Held, Wait},
-};
+use nshost_kernel::{Socket, facts, link, network};
 use nshost_plan::Family;
 use serde_json::Value;
 
@@ -119,9 +116,9 @@ fn what_is_let_go_vanishes_with_the_container() {
         let before = census();
         let container = lab.launch(tutorial("veth0").done());
         let record = container.receipt.record().clone();
-        lab.undo_held(container.receipt, Wait::LetGo, container.held);
+        let net = lab.let_go(container);
         assert!(link::any_left(&record).expect("look"));
-        drop(container.net);
+        drop(net);
         assert!(soon(|| !link::any_left(&record).expect("look")));
         assert_as_before(&before);
     });
@@ -137,7 +134,7 @@ fn a_taken_name_is_a_conflict_and_stays_whose_it_is() {
         let error = lab.try_set_up(&mut receipt, &net).expect_err("the name is taken");
         assert!(error.is_conflict(), "{error}");
         assert!(error.to_string().contains("veth0"), "{error}");
-        lab.undo(receipt, Wait::Gone);
+        lab.undo(receipt);
         assert_as_before(&before);
     });
 }
@@ -150,7 +147,7 @@ fn a_taken_address_is_an_error_that_names_it() {
         sh("ip route add blackhole 10.9.0.0/16");
         let error = lab.try_set_up(&mut receipt, &net).expect_err("the route is there");
         assert!(error.is_conflict() && error.to_string().contains("10.9.0.0/16 by veth0"), "{error}");
-        lab.undo(receipt, Wait::Gone);
+        lab.undo(receipt);
     });
 }
 
@@ -162,7 +159,7 @@ fn a_dying_link_gives_name_and_addresses_back_at_once() {
         let first = lab.launch(tutorial("veth0").v6(1).done());
         let gone = first.receipt.record().clone();
         // Its namespace lives on, as if the kernel were slow.
-        lab.undo_held(first.receipt, Wait::LetGo, first.held);
+        let _net = lab.let_go(first);
         let facts = facts::gather(&mut Socket::route().expect("socket"), &gone.macs).expect("facts");
         assert!(facts.links.iter().all(|link| link.name != "veth0"), "{facts:?}");
         assert!(facts.addresses.iter().all(|address| address.link != "veth0"));
@@ -178,9 +175,9 @@ fn a_dying_link_gives_name_and_addresses_back_at_once() {
         assert_eq!(net.serving("[fd00:1::2]:80", || host.call("[fd00:1::2]:80")), "fd00:1::1".parse().ok());
 
         assert!(link::any_left(&gone).expect("look"), "it is found by its new name");
-        assert!(network::take_down(&gone, &[], Wait::Gone, Held::default()).is_empty());
+        assert!(network::take_down(&gone, &lab.lock(), &[]).is_empty());
         assert!(!link::any_left(&gone).expect("look"));
-        lab.undo(receipt, Wait::Gone);
+        lab.undo(receipt);
         sh("ip link del nshgone99");
         assert_as_before(&before);
     });
@@ -192,7 +189,7 @@ fn clearing_what_is_not_there_is_no_error() {
         let lab = Lab::new();
         let receipt = lab.receipt(tutorial("veth0").done());
         assert!(link::clear_dying(std::slice::from_ref(receipt.record())).is_empty());
-        lab.undo(receipt, Wait::Gone);
+        lab.undo(receipt);
     });
 }
 
@@ -249,6 +246,6 @@ fn an_error_tells_what_the_kernel_says() {
         let error = lab.try_set_up(&mut receipt, &net).expect_err("no IPv6 in there");
         assert!(error.to_string().contains("add address fd00:1::2/64 on veth1"), "{error}");
         assert!(error.hint.to_lowercase().contains("ipv6 is disabled"), "{error}");
-        lab.undo(receipt, Wait::Gone);
+        lab.undo(receipt);
     });
 }

@@ -1,6 +1,5 @@
 //! What NAT opens, and what stays closed.
 
-use nshost_kernel::network::Wait;
 use nshost_plan::Protocol;
 
 use crate::{
@@ -132,7 +131,7 @@ fn nothing_passes_between_uplinks() {
             sh("nft flush chain inet nshost-nat forward");
             assert_eq!(world.lan.call(&at), NEIGHBOUR.parse().ok(), "it was the table that blocked");
         });
-        lab.undo(container.receipt, Wait::Gone);
+        lab.undo(container.receipt);
     });
 }
 
@@ -148,7 +147,7 @@ fn nothing_passes_between_uplinks_for_ipv6() {
             sh("nft flush chain inet nshost-nat forward");
             assert_eq!(world.lan.call(&at), "2001:db8:7::2".parse().ok(), "it was the table that blocked");
         });
-        lab.undo(container.receipt, Wait::Gone);
+        lab.undo(container.receipt);
     });
 }
 
@@ -197,7 +196,7 @@ fn a_container_has_no_other_source_than_its_own() {
             );
         });
         drop(world);
-        lab.undo(container.receipt, Wait::Gone);
+        lab.undo(container.receipt);
     });
 }
 
@@ -240,7 +239,7 @@ fn the_hosts_loopback_is_out_of_reach() {
             sh("nft flush chain inet nshost guard");
             assert!(container.net.call("127.0.0.1:631").is_some(), "it was the table that blocked");
         });
-        lab.undo(container.receipt, Wait::Gone);
+        lab.undo(container.receipt);
     });
 }
 
@@ -294,6 +293,6 @@ fn a_router_does_not_route_for_a_container_whose_link_routes() {
             sh("nft flush chain inet nshost forward");
             assert_eq!(container.net.call(&far), CONTAINER.parse().ok(), "it was the table that blocked");
         });
-        lab.undo(container.receipt, Wait::Gone);
+        lab.undo(container.receipt);
     });
 }

@@ -1,7 +1,7 @@
 //! The table and the host's settings: made, shared, put back.
 
 use nshost_kernel::{
-    network::{self, Held, Wait},
+    network,
     probe::{self, State},
 };
 use serde_json::Value;
@@ -42,7 +42,7 @@ fn what_is_let_go_is_out_of_the_table_at_once() {
     on_host(|| {
         let (_world, lab) = (world(), Lab::new());
         let container = lab.launch(nat("veth0", "169.254.1").forward(None, 8080, 1, CONTAINER).done());
-        lab.undo_held(container.receipt, Wait::LetGo, container.held);
+        let _net = lab.let_go(container);
         assert_eq!(sh("nft list ruleset"), "");
         assert_eq!(forwarding("eth0"), "00");
     });
@@ -57,10 +57,10 @@ fn a_link_that_somebody_keeps_alive_is_left_without_power() {
         let settings = "cat /proc/sys/net/ipv4/conf/veth0/forwarding /proc/sys/net/ipv4/conf/veth0/route_localnet \
                         /proc/sys/net/ipv6/conf/veth0/force_forwarding";
         assert_eq!(sh(settings), "1\n1\n1\n");
-        lab.undo_held(container.receipt, Wait::LetGo, container.held);
+        let net = lab.let_go(container);
         assert_eq!(sh(settings), "0\n0\n0\n");
         let far = format!("{}:80", crate::world::FAR);
-        world.internet.serving(&far, || assert!(container.net.is_blocked(&far)));
+        world.internet.serving(&far, || assert!(net.is_blocked(&far)));
     });
 }
 
@@ -102,7 +102,7 @@ fn an_older_kernel_keeps_the_routes_that_it_learned() {
         let mut receipt = lab.receipt(tutorial("veth0").v6(1).masquerade("fd00:1::2", "eth0").done());
         let error = lab.try_set_up(&mut receipt, &net).expect_err("they would be lost");
         assert!(error.hint.contains("accept_ra=2"), "{error}");
-        lab.undo(receipt, Wait::Gone);
+        lab.undo(receipt);
         assert_as_before(&before);
     });
 }
@@ -198,12 +198,12 @@ fn a_taken_port_is_a_conflict_and_stays_whose_it_is() {
         let error = stranger.try_set_up(&mut receipt, &net).expect_err("the table is owned");
         assert!(error.hint.contains("NSHOST_STATE_DIR"), "{error}");
         let holders = [container.receipt.record().clone()];
-        assert!(network::take_down(receipt.record(), &holders, Wait::Gone, Held::default()).is_empty());
+        assert!(network::take_down(receipt.record(), &stranger.lock(), &holders).is_empty());
         let error =
             stranger.try_set_up_among(&holders, &mut receipt, &Net::new()).expect_err("the port is taken");
         assert!(error.is_conflict() && error.subject.contains("8000-8099"), "{error}");
         assert_eq!(sh("nft list ruleset"), before, "all or nothing");
-        assert!(network::take_down(receipt.record(), &holders, Wait::Gone, Held::default()).is_empty());
+        assert!(network::take_down(receipt.record(), &stranger.lock(), &holders).is_empty());
         assert_eq!(sh("nft list ruleset"), before, "undo deletes only what carries its id");
         lab.end(container);
     });
@@ -230,14 +230,14 @@ fn undo_bears_what_others_have_deleted() {
                 drop((container.held, other.held));
                 sh(damage);
                 assert_ne!(sh("nft list ruleset"), whole);
-                lab.undo(container.receipt, Wait::Gone);
+                lab.undo(container.receipt);
                 assert!(!sh("nft list ruleset").contains("veth0"), "after {damage}");
                 let third = lab.launch(nat("veth0", "169.254.1").done());
                 let whole = sh("nft list ruleset");
                 assert!(whole.matches("veth2").count() >= 5, "put back for whoever may live: {whole}");
                 drop(third.held);
-                lab.undo(third.receipt, Wait::Gone);
-                lab.undo(other.receipt, Wait::Gone);
+                lab.undo(third.receipt);
+                lab.undo(other.receipt);
             } else {
                 sh(damage);
                 lab.end(container);
@@ -255,7 +255,7 @@ fn undo_of_what_never_was_does_nothing() {
         let (_world, lab) = (world(), Lab::new());
         let before = census();
         let receipt = lab.receipt(nat("veth0", "169.254.1").forward(None, 8080, 1, CONTAINER).done());
-        lab.undo(receipt, Wait::Gone);
+        lab.undo(receipt);
         assert_as_before(&before);
     });
 }
@@ -269,7 +269,7 @@ fn a_table_of_that_name_by_somebody_else_is_left_alone() {
         let mut receipt = lab.receipt(nat("veth0", "169.254.1").done());
         let error = lab.try_set_up(&mut receipt, &net).expect_err("not our table");
         assert!(error.hint.contains("nft delete table"), "{error}");
-        let errors = network::take_down(receipt.record(), &[], Wait::Gone, Held::default());
+        let errors = network::take_down(receipt.record(), &lab.lock(), &[]);
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert_eq!(sh("nft list ruleset"), before);
     });
