@@ -70,12 +70,15 @@ pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit
     print::log(&log);
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
-        Ok(permit) => {
-            audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
-            Ok(permit)
-        }
+        Ok(permit) => permitted(permit, audit),
         Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
     }
+}
+
+/// The audit has this line of every permit, whatever led to it.
+fn permitted(permit: Permit, audit: &mut Audit) -> Result<Permit, Failure> {
+    audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
+    Ok(permit)
 }
 
 fn under_grants(
@@ -107,7 +110,7 @@ fn without_grants(
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
         // It asked only for what is granted this time: then it decides by what it was denied before.
-        Ok(permit) => Ok(permit),
+        Ok(permit) => permitted(permit, audit),
         Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
     }
 }
@@ -151,7 +154,7 @@ fn refuse(
         let with_this = request.grants.clone().and(lacking);
         if let Ok(permit) = policy::check(plan.clone(), &with_this, facts).outcome {
             audit.event("approved", || json!({ "plan": plan_digest(&plan) }))?;
-            return Ok(permit);
+            return permitted(permit, audit);
         }
     }
     audit.event("refused", || json!({ "plan": plan_digest(&plan) }))?;

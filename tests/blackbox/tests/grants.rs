@@ -211,15 +211,23 @@ fn an_operator_at_a_terminal_is_asked_once() -> Result<()> {
     for (answer, code, ran) in [("y", 0, true), ("n", 122, false), ("", 122, false)] {
         let host = Host::new()?;
         let before = Census::take(&host)?;
-        let nshost = host.nshost()?.arg("run").arg(component("tutorial")?).args(["--", "echo", "it ran"]);
+        let scratch = Scratch::new()?;
+        let audit = scratch.path().join("audit.jsonl");
+        let nshost = host.nshost()?.args(["run", "--audit"]).arg(&audit).arg(component("tutorial")?);
+        let nshost = nshost.args(["--", "echo", "it ran"]);
         let mut terminal = Terminal::start(&nshost.command())?;
         let shown = terminal.expect("[y/N]", SOON)?;
         assert!(shown.contains("veth0") && shown.contains("169.254.1.1/30"), "{shown}");
+        assert!(shown.contains("root of the host"), "{shown}");
         terminal.send(&format!("{answer}\n"))?;
         if ran {
             terminal.expect("it ran", SOON)?;
         }
         assert_eq!(terminal.finish(SOON)?, code, "{answer:?}");
+        for (event, expected) in [("approved", ran), ("permitted", ran), ("refused", !ran)] {
+            let seen = fs::read_to_string(&audit)?.contains(&format!("\"event\":\"{event}\""));
+            assert_eq!(seen, expected, "{answer:?}: {event}");
+        }
         before.comes_back(&host, TORN_DOWN)?;
     }
     Ok(())
