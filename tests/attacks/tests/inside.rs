@@ -309,7 +309,7 @@ fn no_directory_of_the_hosts_is_handed_over() -> Result<()> {
 /// A terminal that hangs up, with a launcher as its session's leader; prints how that ended, the processor
 /// time that it took, and what the command wrote in the end.
 const HANG_UP: &str = "
-import fcntl, os, pty, sys, termios, time
+import fcntl, os, pty, sys, termios
 master, slave = pty.openpty()
 child = os.fork()
 if child == 0:
@@ -321,7 +321,6 @@ if child == 0:
 os.close(slave)
 seen = b''
 while b'ready' not in seen: seen += os.read(master, 1000)
-time.sleep(0.3)
 os.close(master)
 _, status, used = os.wait4(child, 0)
 print(os.waitstatus_to_exitcode(status), round(used.ru_utime + used.ru_stime, 1))

@@ -179,6 +179,31 @@ fn a_reaper_passes_signals_on() -> Result<()> {
     Ok(())
 }
 
+/// The kernel gives a first process no signal that it does not handle: the launcher sees to the end. That is not
+/// for one that waits for signals, and is for one that only happens to block them when they come.
+#[test]
+fn a_signal_to_the_first_process_arrives_or_ends_it() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let wait = "import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print('ready', flush=True)
+signal.sigwait([signal.SIGTERM]); sys.exit(3)";
+    let block = "import signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print('ready', flush=True); time.sleep(0.7)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM]); time.sleep(100)";
+    for (program, code) in [(wait, 3), (block, 128 + 15)] {
+        let command = ["--", "/usr/bin/python3", "-c", program];
+        let mut running = host.nshost()?.run_script("tutorial")?.args(command).start()?;
+        running.wait_for("ready", SOON)?;
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        running.signal(Signal::SIGTERM)?;
+        running.finish(SOON)?.expect(code)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn output_that_nobody_gets_is_a_failure() -> Result<()> {
     if !root_or_skip() {

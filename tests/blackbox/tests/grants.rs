@@ -217,6 +217,7 @@ fn an_operator_at_a_terminal_is_asked_once() -> Result<()> {
         let mut terminal = Terminal::start(&nshost.command())?;
         let shown = terminal.expect("[y/N]", SOON)?;
         assert!(shown.contains("veth0") && shown.contains("169.254.1.1/30"), "{shown}");
+        assert!(shown.contains("root of the host"), "{shown}");
         terminal.send(&format!("{answer}\n"))?;
         if ran {
             terminal.expect("it ran", SOON)?;
