@@ -9,7 +9,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::PathBuf,
     time::{Duration, SystemTime},
 };
@@ -82,6 +82,34 @@ impl Uncompiled {
     }
 }
 
+/// A script's compiled form, of which nobody knows yet whether it is what was once written.
+pub struct Artifact {
+    file: File,
+    name: String,
+    length: u64,
+}
+
+impl Artifact {
+    /// Whether its seal is right. Whoever has a copy of the file reads on undisturbed.
+    pub fn is_sound(&self) -> bool {
+        self.has_seal().unwrap_or(false)
+    }
+
+    fn has_seal(&self) -> std::io::Result<bool> {
+        let (mut hash, mut chunk, mut at) = (seal_of(&self.name), vec![0; CHUNK], 0);
+        let Some(end) = self.length.checked_sub(SEAL as u64) else { return Ok(false) };
+        while at < end {
+            let wanted = chunk.len().min((end - at) as usize);
+            self.file.read_exact_at(&mut chunk[..wanted], at)?;
+            hash.update(&chunk[..wanted]);
+            at += wanted as u64;
+        }
+        let mut seal = [0; SEAL];
+        self.file.read_exact_at(&mut seal, end)?;
+        Ok(hash.finalize().as_slice() == seal)
+    }
+}
+
 impl Cache {
     /// The usual directory, made if it is not there. One that belongs to somebody else, or that
     /// others can write, is not used.
@@ -96,19 +124,11 @@ impl Cache {
         Cache { directory: ours.then_some(path) }
     }
 
-    /// The script's compiled form, if it is there.
-    pub fn artifact(&self, module: &Module) -> Option<File> {
+    /// The script's compiled form, if it is there, to be handed over and to be asked whether it is sound.
+    pub fn artifact(&self, module: &Module) -> Option<(File, Artifact)> {
         let name = artifact_name(module);
-        let (mut file, length) = self.open_file(&name)?;
-        let (mut hash, mut chunk) = (seal_of(&name), vec![0; CHUNK]);
-        let mut content = (&mut file).take(length.checked_sub(SEAL as u64)?);
-        while let read @ 1.. = content.read(&mut chunk).ok()? {
-            hash.update(&chunk[..read]);
-        }
-        let mut seal = [0; SEAL];
-        file.read_exact(&mut seal).ok()?;
-        file.rewind().ok()?;
-        (hash.finalize().as_slice() == seal).then_some(file)
+        let (file, length) = self.open_file(&name)?;
+        Some((file.try_clone().ok()?, Artifact { file, name, length }))
     }
 
     /// A file for the compiler to write into, to be handed to [`Cache::keep_artifact`].

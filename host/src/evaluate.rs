@@ -1,6 +1,6 @@
 //! From a script to its plan: remembered, or computed by a worker without rights.
 
-use std::time::Duration;
+use std::{fs::File, time::Duration};
 
 use nshost_plan::{Facts, Limits, Plan};
 use nshost_policy::{
@@ -59,11 +59,14 @@ fn ask_worker(
     manner: Manner,
 ) -> Result<Answer, Failure> {
     let deadline = Duration::from_millis(u64::from(question.limits.wall_ms));
-    if let Some(artifact) = cache.artifact(module) {
-        let answer = worker::evaluate(artifact, question, deadline, manner.accept_unlocked)?;
-        if !matches!(answer.outcome, Err(Answered::Artifact(_))) {
-            return Ok(answer);
-        }
+    let evaluate = |artifact: File, is_sound: &dyn Fn() -> bool| {
+        worker::evaluate(artifact, question, deadline, manner.accept_unlocked, is_sound)
+    };
+    if let Some((file, artifact)) = cache.artifact(module)
+        && let Some(answer) = evaluate(file, &|| artifact.is_sound())?
+        && !matches!(answer.outcome, Err(Answered::Artifact(_)))
+    {
+        return Ok(answer);
     }
     if !manner.afresh
         && let Some(failure) = cache.recall_failure(module, &question.limits)
@@ -79,5 +82,6 @@ fn ask_worker(
             return Ok(Answer::failed(failure));
         }
     };
-    worker::evaluate(artifact, question, deadline, manner.accept_unlocked)
+    let answer = evaluate(artifact, &|| true)?;
+    answer.ok_or_else(|| Failure::ours("the compiled script was not evaluated"))
 }

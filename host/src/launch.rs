@@ -76,8 +76,8 @@ impl From<Result<u8, Failure>> for Ended {
 pub fn launch(request: &Request) -> Ended {
     let launched = || {
         let mut audit = Audit::open(request.audit.as_deref(), &request.module)?;
-        let launch = Launch::prepare(request)?;
-        let launched = launch.until_launched(&mut audit)?;
+        let (launch, host) = Launch::prepare(request)?;
+        let launched = launch.until_launched(host, &mut audit)?;
         Ok((launch, launched, audit))
     };
     match launched() {
@@ -87,23 +87,24 @@ pub fn launch(request: &Request) -> Ended {
 }
 
 impl<'a> Launch<'a> {
-    /// The ledger and cache of this host; without root, of one of its own.
-    fn prepare(request: &'a Request) -> Result<Self, Failure> {
+    /// The ledger and cache of this host, and a socket to its network; without root, of one of its own.
+    fn prepare(request: &'a Request) -> Result<(Self, Socket), Failure> {
         let cache = Cache::open();
         let state = Directory::open(&nshost_ledger::default_directory())?;
         let rootless = !nix::unistd::geteuid().is_root();
         if rootless {
             rootless::enter_private_host()?;
         }
-        let ledger = state.ledger(host::current()?);
-        Ok(Launch { request, ledger, cache, rootless })
+        let socket = Socket::route()?;
+        let ledger = state.ledger(host::current(&socket)?);
+        Ok((Launch { request, ledger, cache, rootless }, socket))
     }
 
     /// Tries again from fresh facts when another launch was faster, a bounded number of times.
-    fn until_launched(&self, audit: &mut Audit) -> Result<Launched, Failure> {
+    fn until_launched(&self, mut host: Socket, audit: &mut Audit) -> Result<Launched, Failure> {
         let mut lost = None;
         for _ in 0..ATTEMPTS {
-            match self.attempt(audit)? {
+            match self.attempt(&mut host, audit)? {
                 Attempt::Launched(launched) => return Ok(*launched),
                 Attempt::Lost(failure) => lost = Some(failure),
             }
@@ -111,11 +112,10 @@ impl<'a> Launch<'a> {
         Err(lost.unwrap_or_else(|| Failure::ours("no attempt was made")))
     }
 
-    fn attempt(&self, audit: &mut Audit) -> Result<Attempt, Failure> {
+    fn attempt(&self, host: &mut Socket, audit: &mut Audit) -> Result<Attempt, Failure> {
         let claim = self.ledger.claim()?;
         let standing = self.standing()?;
-        let mut host = Socket::route()?;
-        let facts = self.facts(&mut host, &claim, &standing)?;
+        let facts = self.facts(host, &claim, &standing)?;
         let permit = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;
         // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
@@ -124,7 +124,7 @@ impl<'a> Launch<'a> {
             Ok(receipt) => receipt,
             Err(lost) => return Ok(Attempt::Lost(lost)),
         };
-        match self.start(&mut receipt, &command, &mut host, &standing.gone) {
+        match self.start(&mut receipt, &command, host, &standing.gone) {
             Ok((running, held, terminal)) => {
                 let litter = !standing.gone.is_empty();
                 Ok(Attempt::Launched(Box::new(Launched {
@@ -214,7 +214,13 @@ impl<'a> Launch<'a> {
             return Err(error.into());
         }
         let lock = self.ledger.lock().map_err(|error| Stopped::Failed(error.into()))?;
-        let others = self.others(receipt.record()).map_err(Stopped::Failed)?;
+        let id = receipt.record().id.clone();
+        let others = || match self.ledger.standing() {
+            Ok(standing) => Ok(standing.others(&id)),
+            Err(error) => {
+                Err(nshost_kernel::Error::new("look at", "other containers", std::io::Error::other(error)))
+            }
+        };
         Ok(network::set_up(receipt, &lock, &others, host, network)?)
     }
 

@@ -30,31 +30,37 @@ const GRACE: Duration = Duration::from_secs(10);
 /// After this an operator at a terminal is told what takes so long.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Has the worker evaluate the script in `artifact`.
+/// Has the worker evaluate the script in `artifact`. Whether that is sound is looked at while the worker starts,
+/// which has no rights whatever it is; none if it is not.
 pub fn evaluate(
     artifact: File,
     question: &Question,
     budget: Duration,
     accept_unlocked: bool,
-) -> Result<Answer, Failure> {
+    is_sound: impl FnOnce() -> bool,
+) -> Result<Option<Answer>, Failure> {
     let mode = if accept_unlocked { "evaluate-unlocked" } else { "evaluate" };
     // For its own resource limits, which it lowers before it reads anything.
     let memory = question.limits.memory_bytes.to_string();
     let mut helper = Helper::start("nshost-worker", &[mode, &memory], artifact, None)?;
-    helper.send(&codec::encode(question))?;
+    let sent = helper.send(&codec::encode(question));
+    if !is_sound() {
+        return Ok(None);
+    }
+    sent?;
     match helper.receive(budget + GRACE, None)? {
         Received::Frame(bytes) => {
             helper.end();
-            codec::decode("answer", &bytes).map_err(|error| {
+            codec::decode("answer", &bytes).map(Some).map_err(|error| {
                 Failure::new(Status::Script, format!("the script's process answered nonsense: {error}"))
             })
         }
         Received::Nothing => Err(helper.died()),
-        Received::TooLate => Ok(Answer::failed(Answered::Budget {
+        Received::TooLate => Ok(Some(Answer::failed(Answered::Budget {
             name: "wall time".to_string(),
             limit: budget.as_millis() as u64,
             unit: "ms".to_string(),
-        })),
+        }))),
     }
 }
 

@@ -84,6 +84,7 @@ pub enum Program<'a> {
 pub unsafe fn run(orders: &Orders<'_>) -> ! {
     wait::close_the_brokers(orders);
     // What needs no id in the user namespace is done while the broker sets up the network.
+    stdio::reset_actions();
     let early = (!orders.user_namespace).then(|| prepare(orders));
     wait::at_gate(orders);
     identity::become_root(orders);
@@ -92,7 +93,7 @@ pub unsafe fn run(orders: &Orders<'_>) -> ! {
         report::fail_with(orders.report, failed.stage, failed.errno);
     }
     stdio::detach_from_terminal(orders);
-    stdio::reset_signals();
+    stdio::set_signal_mask(0);
     stdio::enter_working_directory(orders);
     exec::check_working_directory(orders);
     stdio::close_on_exec(orders);

@@ -20,9 +20,9 @@ pub(crate) fn detach_from_terminal(orders: &Orders<'_>) {
     }
 }
 
-/// Gives every signal its default action and blocks none: what the broker set up for itself is not
-/// the command's.
-pub(crate) fn reset_signals() {
+/// Gives every signal its default action: what the broker set up for itself is not the command's. Those that
+/// the broker blocks stay so for now.
+pub(crate) fn reset_actions() {
     // The kernel's own struct, zeroed: SIG_DFL, no flags, empty mask. By system call, since libc
     // keeps some real-time signals to itself and would leave them ignored.
     let default = [0u64; 4];
@@ -31,7 +31,6 @@ pub(crate) fn reset_signals() {
         // mask is the kernel's 8 bytes. SIGKILL and SIGSTOP fail, which is right.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), 8) };
     }
-    set_signal_mask(0);
 }
 
 /// Blocks the signals of `mask` (bit N-1 for signal N), and no others.

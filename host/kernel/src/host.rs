@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "nix has no SO_NETNS_COOKIE")]
 
 use std::{
+    cell::RefCell,
+    collections::HashSet,
     fs, io, mem,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::Path,
@@ -16,20 +18,17 @@ use crate::{Error, Socket, namespace};
 /// `SO_NETNS_COOKIE` (`asm-generic/socket.h`), which libc does not have.
 const SO_NETNS_COOKIE: libc::c_int = 71;
 
-/// This kernel and the network namespace that the calling thread is in.
-pub fn current() -> Result<Host, Error> {
-    let failed = |error| Error::new("look at", "this host", io::Error::other(error));
-    Host::of(network(&Socket::route()?)?).map_err(failed)
-}
-
-/// The network namespace that the calling thread is in, of which `socket` is.
-fn network(socket: &Socket) -> Result<NetworkNamespaceId, Error> {
-    let file = Path::new(namespace::own());
-    let of = stat(file).map_err(|errno| Error::new("look at", namespace::own(), errno))?;
-    Ok(match cookie(socket.as_fd())? {
-        Some(cookie) => NetworkNamespaceId::Cookie { cookie, inode: of.st_ino },
-        None => NetworkNamespaceId::File { device: of.st_dev, inode: of.st_ino },
-    })
+/// This kernel and the network namespace that `socket` is of, which is to be the caller's.
+pub fn current(socket: &Socket) -> Result<Host, Error> {
+    let network = match cookie(socket.as_fd())? {
+        Some(cookie) => NetworkNamespaceId::Cookie(cookie),
+        None => {
+            let failed = |errno| Error::new("look at", namespace::own(), errno);
+            let of = stat(Path::new(namespace::own())).map_err(failed)?;
+            NetworkNamespaceId::File { device: of.st_dev, inode: of.st_ino }
+        }
+    };
+    Host::of(network).map_err(|error| Error::new("look at", "this host", io::Error::other(error)))
 }
 
 /// The cookie of the network namespace that a socket is of; none before Linux 5.14.
@@ -57,11 +56,14 @@ fn cookie(socket: BorrowedFd<'_>) -> Result<Option<u64>, Error> {
 /// mounted. What is held by a socket alone looks as if it had ended; nobody can go there any more. Where this
 /// process may not look, it may be there.
 pub fn may_exist(network: NetworkNamespaceId) -> Result<bool, Error> {
-    let (NetworkNamespaceId::Cookie { inode, .. } | NetworkNamespaceId::File { inode, .. }) = network;
-    let name = format!("net:[{inode}]");
-    let is_it = |path: &Path| match fs::read_link(path) {
-        // An inode comes again.
-        Ok(target) => target.as_os_str() == name.as_str() && may_be(path, network),
+    // Most processes are in the same few: each is looked into once.
+    let known = RefCell::new(HashSet::new());
+    let is_it = |link: &str, file: &Path| {
+        let inode = link.strip_prefix("net:[").and_then(|rest| rest.strip_suffix(']')?.parse().ok());
+        inode.is_some_and(|inode: u64| known.borrow_mut().insert(inode) && is_that(file, inode, network))
+    };
+    let leads_to_it = |file: &Path| match fs::read_link(file) {
+        Ok(target) => is_it(&target.to_string_lossy(), file),
         Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
     };
     for process in fs::read_dir("/proc").map_err(|e| Error::new("list", "/proc", e))?.flatten() {
@@ -73,29 +75,29 @@ pub fn may_exist(network: NetworkNamespaceId) -> Result<bool, Error> {
             let mounts = fs::read_to_string(path.join("mountinfo")).unwrap_or_default();
             let root = path.join("root");
             // Fields 4 and 5: what is mounted, and where.
-            let fields = |line: &str| {
-                line.split(' ').nth(3) == Some(&name)
-                    && line
-                        .split(' ')
-                        .nth(4)
-                        .is_some_and(|at| may_be(&root.join(at.trim_start_matches('/')), network))
-            };
-            mounts.lines().any(fields)
+            mounts.lines().any(|line| {
+                let mut fields = line.split(' ').skip(3);
+                let (Some(what), Some(place)) = (fields.next(), fields.next()) else { return false };
+                is_it(what, &root.join(place.trim_start_matches('/')))
+            })
         };
         let open = || match fs::read_dir(path.join("fd")) {
-            Ok(files) => files.flatten().any(|file| is_it(&file.path())),
+            Ok(files) => files.flatten().any(|file| leads_to_it(&file.path())),
             Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
         };
-        if is_it(&path.join("ns/net")) || mounted() || open() {
+        if leads_to_it(&path.join("ns/net")) || mounted() || open() {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Whether this file is that namespace, of which it has the inode. What cannot be looked into may be.
-fn may_be(file: &Path, network: NetworkNamespaceId) -> bool {
-    let NetworkNamespaceId::Cookie { cookie: wanted, .. } = network else { return true };
+/// Whether this file, which has that inode, is that namespace. What cannot be looked into may be.
+fn is_that(file: &Path, inode: u64, network: NetworkNamespaceId) -> bool {
+    let wanted = match network {
+        NetworkNamespaceId::Cookie(cookie) => cookie,
+        NetworkNamespaceId::File { inode: wanted, .. } => return inode == wanted,
+    };
     let inside = || {
         let file = fs::File::open(file).ok()?;
         let socket = namespace::inside(file.as_fd(), Socket::route).ok()?.ok()?;

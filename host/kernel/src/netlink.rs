@@ -63,6 +63,8 @@ struct Request {
     step: &'static str,
     subject: String,
     answered: bool,
+    /// Whether it is answered in any case.
+    wants_answer: bool,
 }
 
 /// The answer to the request of this index in its batch is an error.
@@ -103,7 +105,7 @@ impl Batch {
     /// Lets the last request be answered in any case.
     pub fn answer_last(&mut self) {
         if let Some(request) = self.requests.last_mut() {
-            request.answered = false;
+            (request.answered, request.wants_answer) = (false, true);
             let flags = utils::parse_u16(&self.bytes[self.last + 6..]).unwrap_or(0) | libc::NLM_F_ACK as u16;
             self.bytes[self.last + 6..self.last + 8].copy_from_slice(&flags.to_ne_bytes());
         }
@@ -139,7 +141,8 @@ impl Batch {
         // Made absolute when it is sent.
         header.seq = self.requests.len() as u32;
         self.bytes[start..start + HEADER].copy_from_slice(header.as_slice());
-        self.requests.push(Request { step, subject, answered: flags & libc::NLM_F_ACK == 0 });
+        let wants_answer = flags & libc::NLM_F_ACK != 0;
+        self.requests.push(Request { step, subject, answered: !wants_answer, wants_answer });
     }
 }
 
@@ -214,14 +217,13 @@ impl Socket {
         }
         let first = self.number(&mut batch);
         let mut failures = Vec::new();
-        for part in batch.parts() {
-            let (requests, bytes) = part;
+        for (requests, bytes) in batch.parts() {
             if let Err(errno) = self.send(&batch.bytes[bytes]) {
                 let error = Error::new(batch.requests[requests.start].step, "send to the kernel", errno);
                 failures.push(Failure { index: requests.start, error });
                 return failures;
             }
-            if let Err(errno) = self.read_answers(&mut batch, first, &mut failures, &mut reply) {
+            if let Err(errno) = self.read_answers(&mut batch, first, requests, &mut failures, &mut reply) {
                 let index = batch.requests.iter().position(|request| !request.answered).unwrap_or(0);
                 failures.push(Failure { index, error: batch.error(index, errno) });
                 return failures;
@@ -265,11 +267,12 @@ impl Socket {
         first
     }
 
-    /// All that lies in the queue.
+    /// All that lies in the queue, until the last of `requests` has its answer: nothing comes after that.
     fn read_answers(
         &mut self,
         batch: &mut Batch,
         first: u32,
+        requests: Range<usize>,
         failures: &mut Vec<Failure>,
         reply: &mut impl FnMut(usize, u16, &[u8]),
     ) -> nix::Result<()> {
@@ -284,6 +287,9 @@ impl Socket {
                 if index < batch.requests.len() {
                     batch.take(index, &header, body, failures, reply);
                 }
+            }
+            if failures.is_empty() && batch.acknowledged(&requests) {
+                return Ok(());
             }
         }
     }
@@ -331,6 +337,13 @@ impl Batch {
         }
         parts.push((begin..self.requests.len(), begin_bytes..self.bytes.len()));
         parts
+    }
+
+    /// Whether the last request of a part wants an answer, and all that do have theirs.
+    fn acknowledged(&self, part: &Range<usize>) -> bool {
+        let requests = &self.requests[part.clone()];
+        requests.last().is_some_and(|last| last.wants_answer)
+            && requests.iter().all(|request| request.answered)
     }
 
     /// Takes one message that answers request `index`.

@@ -17,6 +17,9 @@ use crate::{
     table,
 };
 
+/// Asked only where it matters: usually nobody else does.
+pub type Others<'a> = dyn Fn() -> Result<Vec<Record>, Error> + 'a;
+
 /// What this process holds for a container's network: to be kept until it is taken down, and handed to that.
 #[derive(Debug, Default)]
 pub struct Held {
@@ -27,14 +30,14 @@ pub struct Held {
 }
 
 /// Makes what the receipt's plan says about the network, on the host by `host` and in the container's
-/// network namespace `container`. `others`: the records of all other containers of this host of which
+/// network namespace `container`. `others` tells the records of all other containers of this host of which
 /// something may exist.
 ///
 /// After an error [`take_down`] undoes what was made.
 pub fn set_up(
     receipt: &mut Receipt,
     lock: &HostLock,
-    others: &[Record],
+    others: &Others<'_>,
     host: &mut Socket,
     container: BorrowedFd<'_>,
 ) -> Result<Held, Error> {
@@ -65,7 +68,7 @@ pub fn set_up(
 fn guard(
     receipt: &mut Receipt,
     lock: &HostLock,
-    others: &[Record],
+    others: &Others<'_>,
     host: &mut Socket,
 ) -> Result<Held, Error> {
     let sysctls = Sysctls::open()?;
@@ -73,7 +76,7 @@ fn guard(
     let ports = Ports::hold(receipt.plan())?;
     let mut closed = Closed::default();
     if receipt.record().has_nat() {
-        let holds = forwarding::needed(&sysctls, receipt.record(), others, host)?;
+        let holds = forwarding::needed(&sysctls, receipt.record(), &others()?, host)?;
         closed = forwarding::closed(&sysctls, &holds)?;
         receipt
             .holds(lock, holds)

@@ -11,11 +11,12 @@
 
 use std::{io, mem, os::fd::RawFd, thread, time::Duration};
 
-use nshost_ledger::{Guarding, Record};
+use nshost_ledger::Guarding;
 
 use crate::{
     Error,
     netlink::Socket,
+    network::Others,
     nft::{self, TableSeen},
     process,
     ruleset::TABLES,
@@ -62,15 +63,18 @@ impl Owner {
 }
 
 /// Looks at our tables: by `own`, if this process has the socket already, else by a copy of the one that
-/// `keeper` or one of the `others` has, else by a new one.
-pub(crate) fn find(own: Option<Owner>, keeper: Option<Guarding>, others: &[Record]) -> Result<Found, Error> {
+/// `keeper` has, or one of the `others`, else by a new one.
+pub(crate) fn find(
+    own: Option<Owner>,
+    keeper: Option<Guarding>,
+    others: &Others<'_>,
+) -> Result<Found, Error> {
     // The one of which word was left is nearly always the right one. A new one that is not needed would be
     // closed, and that waits for what others have deleted.
     let mut owner = match own.or_else(|| keeper.and_then(|keeper| copy(keeper).ok().flatten())) {
         Some(owner) => owner,
         None => Owner { socket: Socket::netfilter()? },
     };
-    let known = || keeper.into_iter().chain(others.iter().filter_map(|record| record.guarding));
     for _ in 0..TRIES {
         let seen = nft::tables(&mut owner.socket, TABLES.map(|table| table.name))?;
         check_layout(&seen)?;
@@ -78,7 +82,8 @@ pub(crate) fn find(own: Option<Owner>, keeper: Option<Guarding>, others: &[Recor
         let own = owner.socket.address()?;
         let foreign = seen.iter().flatten().find_map(|table| table.owner.filter(|by| *by != own));
         let Some(address) = foreign else { return Ok(sort(owner, &seen)) };
-        match copy_of(address, known())? {
+        let known = others()?.into_iter().filter_map(|record| record.guarding);
+        match copy_of(address, keeper.into_iter().chain(known))? {
             Some(copy) => mem::replace(&mut owner, copy).linger(),
             None => thread::sleep(PATIENCE),
         }

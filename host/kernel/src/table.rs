@@ -15,18 +15,19 @@ use crate::{
     Error,
     forwarding::{self, Closed},
     guard, nat,
+    network::Others,
     nft::{self, Element, Keeping, Transaction},
     owner::{self, Found, Owner},
     ruleset::{self, TABLES},
     sysctl::Sysctls,
 };
 
-/// Puts the container into the tables; in force when this returns. `others`: all other containers of this
+/// Puts the container into the tables; in force when this returns. `others` tells all other containers of this
 /// host of which something may exist. Whoever drops the owner gives up the right to change the tables.
 pub(crate) fn join(
     receipt: &mut Receipt,
     lock: &HostLock,
-    others: &[Record],
+    others: &Others<'_>,
     closed: &Closed,
     sysctls: &Sysctls,
 ) -> Result<Owner, Error> {
@@ -35,6 +36,11 @@ pub(crate) fn join(
         .guards(lock, found.owner.guarding()?)
         .map_err(|e| Error::new("write down", "the tables' owner", std::io::Error::other(e)))?;
     let record = receipt.record();
+    let mine = TABLES.map(|table| needs(record, table));
+    // Where all that this container needs is there and ours, so is what the others need.
+    let whole =
+        found.orphaned == [false; TABLES.len()] && (0..TABLES.len()).all(|i| found.ours[i] || !mine[i]);
+    let others = &if whole { Vec::new() } else { others()? };
     let needed = TABLES.map(|table| others.iter().chain([record]).any(|record| needs(record, table)));
     let write = |found: &Found, keeping| {
         let mut transaction = Transaction::new();
@@ -68,7 +74,7 @@ pub(crate) fn clear(
     others: &[Record],
     closed: &Closed,
 ) -> Result<(), Error> {
-    let mut found = owner::find(owner, keeper, others)?;
+    let mut found = owner::find(owner, keeper, &|| Ok(others.to_vec()))?;
     let kept = found.kept(others);
     let stays = |element: &Element| {
         TABLES.iter().zip(kept).any(|(table, kept)| table.name == element.set.table && kept == Some(true))
@@ -85,7 +91,7 @@ pub(crate) fn clear(
 
 /// Takes away the tables that none of the `others` needs: all who are on record for this host.
 pub(crate) fn sweep(owner: Option<Owner>, keeper: Option<Guarding>, others: &[Record]) -> Result<(), Error> {
-    let found = owner::find(owner, keeper, others)?;
+    let found = owner::find(owner, keeper, &|| Ok(others.to_vec()))?;
     let kept = found.kept(others);
     remove_unneeded(Transaction::new(), found, kept)
 }

@@ -1,13 +1,23 @@
 //! Whom the host asks, besides those that it sends by: name servers and DHCP servers.
 
-use std::{fs, net::IpAddr, path::PathBuf};
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    fcntl::{OFlag, open},
+    sys::stat::Mode,
+    unistd::read,
+};
 
 /// Where resolvers read their servers: the C library, and systemd's own behind 127.0.0.53.
 const RESOLVERS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 /// Where DHCP clients write what they were given: systemd-networkd, dhclient, NetworkManager.
 const LEASES: [&str; 3] = ["/run/systemd/netif/leases", "/var/lib/dhcp", "/var/lib/NetworkManager"];
 /// More than any such file has, in bytes.
-const MAX: u64 = 64 << 10;
+const MAX: usize = 4 << 10;
 
 /// Their addresses, so far as the host has written them down; the loopback's are no container's anyway.
 pub(crate) fn servers() -> Vec<IpAddr> {
@@ -22,10 +32,13 @@ pub(crate) fn servers() -> Vec<IpAddr> {
     servers
 }
 
-fn text(file: &PathBuf) -> Option<String> {
-    let of = fs::metadata(file).ok().filter(|of| of.is_file() && of.len() <= MAX)?;
-    let bytes = if of.len() == 0 { return None } else { fs::read(file).ok()? };
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+/// What a file begins with. Read at once, and not waited for if it is something else.
+fn text(file: &Path) -> Option<String> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let file = open(file, flags, Mode::empty()).ok()?;
+    let mut bytes = [0; MAX];
+    let length = read(&file, &mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
 }
 
 /// `resolv.conf(5)`.

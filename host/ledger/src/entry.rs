@@ -196,7 +196,7 @@ mod tests {
             instance: name.instance,
             ids: Some(5),
             boot: "boot".into(),
-            host: NetworkNamespaceId::Cookie { cookie: 1, inode: 4026531840 },
+            host: NetworkNamespaceId::Cookie(1),
             zone: 1,
             host_is_private: false,
             plan: Plan::default(),

@@ -45,14 +45,8 @@ pub struct Record {
 /// A network namespace's identity: what no other one has in the same boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NetworkNamespaceId {
-    /// Its cookie (`SO_NETNS_COOKIE`, Linux 5.14), never given again, and the inode of its file, by which it
-    /// can be looked for.
-    Cookie {
-        /// The cookie.
-        cookie: u64,
-        /// The inode in nsfs.
-        inode: u64,
-    },
+    /// Its cookie (`SO_NETNS_COOKIE`, Linux 5.14), never given again.
+    Cookie(u64),
     /// On older kernels device and inode of its file (`namespaces(7)`): one that has ended may have had the
     /// same.
     File {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use nshost_kernel::{host, network};
+use nshost_kernel::{Socket, host, network};
 use nshost_ledger::Ledger;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ pub struct Arguments {
 
 /// Removes what is left of containers whose launcher is gone, and waits until the kernel has done it.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let ledger = Ledger::open(&nshost_ledger::default_directory(), host::current()?)?;
+    let ledger = Ledger::open(&nshost_ledger::default_directory(), host::current(&Socket::route()?)?)?;
     let lock = ledger.lock()?;
     let mut collection = ledger.collect(&lock)?;
     let mut collected = collect::dead(&mut collection, &lock)?;

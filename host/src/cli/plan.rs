@@ -92,7 +92,8 @@ fn host_facts(request: &Request) -> Result<Facts, Failure> {
     // A launch without root has a host of its own, on which there is nothing yet. And where nothing was
     // launched so far, no directory is made only to look.
     let looks = !rootless && state.exists();
-    let standing = match looks.then(|| Ledger::open(&state, host::current().ok()?).ok()) {
+    let standing = match looks.then(|| Ledger::open(&state, host::current(&Socket::route().ok()?).ok()?).ok())
+    {
         Some(Some(ledger)) => ledger.standing()?,
         _ => Standing::default(),
     };

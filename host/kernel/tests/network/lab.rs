@@ -199,7 +199,7 @@ impl Lab {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("nshost-kernel-{}-{number}", std::process::id()));
-        let host = host::current().expect("host");
+        let host = host::current(&Socket::route().expect("socket")).expect("host");
         Lab { ledger: Ledger::open(&directory, host).expect("ledger"), directory }
     }
 
@@ -251,7 +251,7 @@ impl Lab {
         net: &Net,
     ) -> Result<Held, nshost_kernel::Error> {
         let lock = self.ledger.lock().expect("lock");
-        network::set_up(receipt, &lock, others, &mut Socket::route()?, net.fd())
+        network::set_up(receipt, &lock, &|| Ok(others.to_vec()), &mut Socket::route()?, net.fd())
     }
 
     /// Ends a container and removes what it was.

@@ -106,7 +106,7 @@ impl Want {
 
 /// A host that need not exist.
 pub fn host(boot: &str, inode: u64) -> Host {
-    Host { boot: boot.into(), network: NetworkNamespaceId::Cookie { cookie: inode, inode } }
+    Host { boot: boot.into(), network: NetworkNamespaceId::Cookie(inode) }
 }
 
 /// A ledger on the usual one of them.
