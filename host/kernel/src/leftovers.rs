@@ -55,6 +55,9 @@ impl Leftovers {
 /// How long the tables stay when the last who needed them has gone.
 const TABLES_STAY: Duration = Duration::from_secs(1);
 
+/// By then, in ticks of 20 ms, the kernel has nearly always removed the links of a container that has ended.
+const SOON: u32 = 4;
+
 /// What the child does and needs.
 struct Errand {
     descriptors: Vec<OwnedFd>,
@@ -131,16 +134,19 @@ extern "C" fn run(errand: *mut libc::c_void) -> libc::c_int {
     unsafe { libc::_exit(0) }
 }
 
-/// Some tens of milliseconds, as a rule. Who keeps the container's network namespace keeps the links, which
-/// then have nothing left to be sent by, and after two seconds are removed by force.
+/// Some tens of milliseconds, as a rule. Who keeps the container's network namespace keeps the links: what comes
+/// by them is dropped since the table lacks them; soon they are down and without addresses, and after two
+/// seconds they are removed by force.
 fn forget_when_vanished(gone: &Gone) {
-    // The next command tries again.
-    let _ = link::silence(gone.record());
-    for _ in 0..100 {
+    for tick in 0..100 {
         thread::sleep(Duration::from_millis(20));
         if let Ok(false) = link::any_left(gone.record()) {
             let _ = gone.forget();
             return;
+        }
+        if tick == SOON {
+            // The next command tries again.
+            let _ = link::silence(gone.record());
         }
     }
     if link::remove(gone.record()).is_empty() {
@@ -148,8 +154,12 @@ fn forget_when_vanished(gone: &Gone) {
     }
 }
 
+/// Unless somebody has come since, who will do it in turn: the word that was left last is not of this child.
 fn take_tables_away(tables: Owner, gone: &Gone) -> Result<(), Box<dyn std::error::Error>> {
     let lock = gone.lock()?;
+    if lock.keeper() != Some(tables.guarding()?) {
+        return Ok(());
+    }
     network::sweep_tables(Some(tables), &lock, &gone.others()?)?;
     Ok(())
 }

@@ -170,13 +170,17 @@ impl Socket {
         Self::open(SockProtocol::NetlinkSockDiag)
     }
 
-    /// A socket that other processes have too: one uses it at a time, and answers to somebody who was killed
-    /// in the middle may lie in its queue.
-    pub(crate) fn shared(fd: OwnedFd) -> Self {
+    /// A netfilter socket that other processes have too: one uses it at a time, and answers to somebody who was
+    /// killed in the middle may lie in its queue. None if it is something else.
+    pub(crate) fn shared_netfilter(fd: OwnedFd) -> Option<Self> {
+        let netlink = option_of(&fd, libc::SO_DOMAIN).ok()? == libc::AF_NETLINK;
+        if !netlink || option_of(&fd, libc::SO_PROTOCOL).ok()? != libc::NETLINK_NETFILTER {
+            return None;
+        }
         let first = std::process::id().rotate_left(16);
         let mut socket = Socket { fd, next_sequence: first, buffer: Vec::with_capacity(RECEIVE_BUFFER) };
         while receive(&socket.fd, &mut socket.buffer).is_ok() {}
-        socket
+        Some(socket)
     }
 
     /// Its address: no two open netlink sockets of a protocol have the same in a network namespace.
@@ -403,6 +407,17 @@ fn receive<'b>(fd: &OwnedFd, buffer: &'b mut Vec<u8>) -> nix::Result<&'b [u8]> {
     // SAFETY: the kernel has written that many bytes, which lie within the capacity.
     unsafe { buffer.set_len(length) };
     Ok(buffer)
+}
+
+/// An option of any socket that is a number (`socket(7)`).
+fn option_of(fd: &OwnedFd, option: libc::c_int) -> nix::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = mem::size_of_val(&value) as libc::socklen_t;
+    // SAFETY: an open descriptor, and a writable int with its size, which live through the call.
+    let result = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, (&raw mut value).cast(), &raw mut length)
+    };
+    Errno::result(result).map(|_| value)
 }
 
 fn enable(fd: &OwnedFd, option: libc::c_int) -> nix::Result<()> {

@@ -98,7 +98,7 @@ pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>,
         errors.extend(table::leave(record, &mut owner, &closed).err());
     }
     if errors.is_empty() && record.has_nat() {
-        errors.extend(conntrack::forget(&record.plan).err());
+        errors.extend(conntrack::forget(owner.socket(), &record.plan).err());
     }
     (Some(owner), errors)
 }
@@ -114,7 +114,9 @@ pub fn take_down(record: &Record, lock: &HostLock, others: &[Record]) -> Vec<Err
         errors.extend(table::clear(record, None, lock.keeper(), others, &closed).err());
     }
     if errors.is_empty() && record.has_nat() {
-        errors.extend(conntrack::forget(&record.plan).err());
+        errors.extend(
+            Socket::netfilter().and_then(|mut socket| conntrack::forget(&mut socket, &record.plan)).err(),
+        );
     }
     errors.extend(link::remove(record));
     errors

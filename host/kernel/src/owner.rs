@@ -9,7 +9,7 @@
 //! socket were killed: then they are anybody's, guard nobody any more, and are made anew or taken away by the next
 //! command of nshost.
 
-use std::{io, os::fd::RawFd, thread, time::Duration};
+use std::{io, mem, os::fd::RawFd, thread, time::Duration};
 
 use nshost_ledger::{Guarding, Record};
 
@@ -64,7 +64,9 @@ impl Owner {
 /// Looks at our tables: by `own`, if this process has the socket already, else by a copy of the one that
 /// `keeper` or one of the `others` has, else by a new one.
 pub(crate) fn find(own: Option<Owner>, keeper: Option<Guarding>, others: &[Record]) -> Result<Found, Error> {
-    let mut owner = match own {
+    // The one of which word was left is nearly always the right one. A new one that is not needed would be
+    // closed, and that waits for what others have deleted.
+    let mut owner = match own.or_else(|| keeper.and_then(|keeper| copy(keeper).ok().flatten())) {
         Some(owner) => owner,
         None => Owner { socket: Socket::netfilter()? },
     };
@@ -77,7 +79,7 @@ pub(crate) fn find(own: Option<Owner>, keeper: Option<Guarding>, others: &[Recor
         let foreign = seen.iter().flatten().find_map(|table| table.owner.filter(|by| *by != own));
         let Some(address) = foreign else { return Ok(sort(owner, &seen)) };
         match copy_of(address, known())? {
-            Some(copy) => owner = copy,
+            Some(copy) => mem::replace(&mut owner, copy).linger(),
             None => thread::sleep(PATIENCE),
         }
     }
@@ -95,17 +97,20 @@ fn sort(owner: Owner, seen: &[Option<TableSeen>; TABLES.len()]) -> Found {
 /// The owner of this address, by a descriptor of one of the launchers that live.
 fn copy_of(address: u32, known: impl Iterator<Item = Guarding>) -> Result<Option<Owner>, Error> {
     for guarding in known {
-        let Some(fd) = process::descriptor_of(guarding.launcher, guarding.descriptor).map_err(explain)?
-        else {
-            continue;
-        };
-        // The number may be another descriptor's by now: what counts is what it is.
-        let socket = Socket::shared(fd);
-        if socket.address().is_ok_and(|own| own == address) {
-            return Ok(Some(Owner { socket }));
+        if let Some(owner) = copy(guarding)? {
+            if owner.socket.address().is_ok_and(|own| own == address) {
+                return Ok(Some(owner));
+            }
+            owner.linger();
         }
     }
     Ok(None)
+}
+
+/// The number may be another descriptor's by now: what counts is what it is.
+fn copy(guarding: Guarding) -> Result<Option<Owner>, Error> {
+    let fd = process::descriptor_of(guarding.launcher, guarding.descriptor).map_err(explain)?;
+    Ok(fd.and_then(Socket::shared_netfilter).map(|socket| Owner { socket }))
 }
 
 fn explain(error: Error) -> Error {

@@ -4,7 +4,7 @@ mod common;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use nshost_plan::{Cidr, Facts, PortRange};
+use nshost_plan::{Cidr, Facts, PortRange, reserved::METADATA};
 use proptest::prelude::*;
 
 fn any_cidr() -> impl Strategy<Value = Cidr> {
@@ -94,7 +94,9 @@ proptest! {
                 let (is_v4, first, last) = span(range);
                 let bits = if is_v4 { 32 } else { 128 };
                 if prefix <= bits {
-                    let held = || facts.routes.iter().chain(&facts.taken.networks).map(|held| span(*held));
+                    let metadata = || METADATA.map(|(address, _)| Cidr::host(address));
+                    let known = || facts.routes.iter().chain(&facts.taken.networks).copied();
+                    let held = || known().chain(metadata()).map(span);
                     let size = 2u128.checked_pow(u32::from(bits - prefix)).unwrap_or(u128::MAX);
                     let mut at = first;
                     while at < last {

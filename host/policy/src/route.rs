@@ -111,6 +111,10 @@ pub(crate) fn hurdle(route: &Route, facts: &Facts) -> Option<Hurdle> {
     if let Some((other, whose)) = known_networks(facts).find(|(other, _)| other.contains(route.to)) {
         return Some(Hurdle::conflict(format!("the destination lies in {other} of {whose}; choose another")));
     }
+    // Where there is no default route, the host reaches none of them but by its networks.
+    if route.to.prefix() == 0 {
+        return None;
+    }
     // What lies in a network of the host's is reached by that, which is longer.
     let near = |address: IpAddr| known_networks(facts).any(|(other, _)| other.contains_address(address));
     let (trusted, whose) = trusted_in(route.to, facts).find(|(address, _)| !near(*address))?;

@@ -50,7 +50,7 @@ fn denied(plan: &Plan, grants: &Grants, facts: &Facts) -> Vec<Matter> {
 }
 
 proptest! {
-    #![proptest_config(plans::config(1000))]
+    #![proptest_config(plans::config(2000))]
 
     fn the_check_says_what_the_model_says(plan in plans::plan(), file in common::file(), facts in common::facts()) {
         let grants = grants(&file);

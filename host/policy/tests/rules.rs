@@ -81,6 +81,7 @@ fn facts() -> Facts {
         ],
         routes: vec![cidr("198.51.100.0/24")],
         default_routes: vec![DefaultRoute { family: Family::V4, link: "eth0".to_string(), via: None }],
+        trusted: vec!["10.53.0.1".parse().unwrap()],
         kernel: "6.8.0".to_string(),
         ..Facts::default()
     }

@@ -57,8 +57,8 @@ fn contenders(results: &std::path::Path, scratch: &host::Scratch) -> Result<Vec<
             [&[nshost.as_str(), "run", "--allow-all"], extra, &[script.as_str(), "--", "/bin/true"]].concat();
         words.into_iter().map(str::to_string).collect::<Vec<_>>()
     };
-    let nat = |program: &str| {
-        let words = [program, "run", "--allow-all", &path("scripts/nat.wasm"), "8080", "--", "/bin/true"];
+    let nat = |program: &str, script: &str| {
+        let words = [program, "run", "--allow-all", script, "8080", "--", "/bin/true"];
         words.map(str::to_string).to_vec()
     };
     let new = |name, note, command, slow| Contender { name, note, command, slow, times: Vec::new() };
@@ -80,20 +80,10 @@ fn contenders(results: &std::path::Path, scratch: &host::Scratch) -> Result<Vec<
         new(
             "nshost, NAT",
             "the script `nat`: masquerade and a forward; plan remembered",
-            nat(&nshost),
+            nat(&nshost, &path("scripts/nat.wasm")),
             false,
         ),
     ];
-    // Another release, to be measured in the same run: a directory with its three programs.
-    if let Some(before) = std::env::var_os("NSHOST_BENCH_BEFORE") {
-        let before = std::path::Path::new(&before).join("nshost").to_string_lossy().into_owned();
-        let mut tutorial = run(&[]);
-        tutorial[0].clone_from(&before);
-        list.push(new("before", "another release, plan remembered", tutorial.clone(), false));
-        tutorial.insert(2, "--fresh".to_string());
-        list.push(new("before --fresh", "another release, script evaluated", tutorial, false));
-        list.push(new("before, NAT", "another release, the script `nat`", nat(&before), false));
-    }
     for peer in peers::all(scratch)? {
         let contender = new(peer.name, peer.note, peer.command, true);
         match once(&contender) {

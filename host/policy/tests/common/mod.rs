@@ -30,13 +30,16 @@ pub enum Rule {
         container: Option<String>,
         max: Option<u32>,
     },
+    /// `away`: for-containers.
     Address {
         range: Cidr,
         side: Option<&'static str>,
+        away: bool,
     },
     Route {
         side: &'static str,
         to: Cidr,
+        away: bool,
     },
     Masquerade {
         source: Cidr,
@@ -108,6 +111,7 @@ impl File {
 impl Table {
     pub fn toml(&self) -> String {
         let mut text = String::new();
+        let mut extra = None;
         let mut key = |key: &str, value: Option<String>| {
             text += &value.map_or(String::new(), |value| format!("{key} = {value}\n"));
         };
@@ -122,11 +126,13 @@ impl Table {
                 key("container-name", container.as_deref().and_then(string));
                 key("max", max.map(|max| max.to_string()));
             }
-            Rule::Address { range, side } => {
+            Rule::Address { range, side, away } => {
+                extra = away.then(|| "for-containers = true\n".to_string());
                 key("[[address]]\nrange", string(&range.to_string()));
                 key("side", side.and_then(string));
             }
-            Rule::Route { side, to } => {
+            Rule::Route { side, to, away } => {
+                extra = away.then(|| "for-containers = true\n".to_string());
                 key("[[route]]\nside", string(side));
                 key("to", string(&to.to_string()));
             }
@@ -155,7 +161,7 @@ impl Table {
             Rule::ResolvConf { servers } => key("[[resolv-conf]]\nservers", Some(format!("{servers:?}"))),
         }
         key("deny", self.deny.then(|| "true".to_string()));
-        text
+        text + &extra.unwrap_or_default()
     }
 }
 
@@ -215,8 +221,10 @@ fn rule() -> impl Strategy<Value = Rule> {
         1 => shareable.prop_map(|kinds| Rule::Share { kinds }),
         2 => (name_pattern(), option::of(name_pattern()), option::of(1u32..4))
             .prop_map(|(host, container, max)| Rule::Link { host, container, max }),
-        3 => (plans::network(), option::of(side_name())).prop_map(|(range, side)| Rule::Address { range, side }),
-        2 => (side_name(), plans::network()).prop_map(|(side, to)| Rule::Route { side, to }),
+        3 => (plans::network(), option::of(side_name()), any::<bool>())
+            .prop_map(|(range, side, away)| Rule::Address { range, side, away }),
+        2 => (side_name(), plans::network(), any::<bool>())
+            .prop_map(|(side, to, away)| Rule::Route { side, to, away: away && side == "host" }),
         2 => (plans::network(), name_pattern()).prop_map(|(source, out)| Rule::Masquerade { source, out }),
         2 => (select(vec!["tcp", "udp"]), option::of(host), plans::ports())
             .prop_map(|(protocol, host, ports)| Rule::Forward { protocol, host, ports: ports.into() }),
@@ -238,10 +246,10 @@ fn wide() -> impl Strategy<Value = Rule> {
     select(vec![
         Rule::Share { kinds: SHAREABLE.map(String::from).to_vec() },
         Rule::Link { host: any(), container: None, max: None },
-        Rule::Address { range: all("0.0.0.0/0"), side: None },
-        Rule::Address { range: all("::/0"), side: None },
-        Rule::Route { side: "host", to: all("0.0.0.0/0") },
-        Rule::Route { side: "container", to: all("0.0.0.0/0") },
+        Rule::Address { range: all("0.0.0.0/0"), side: None, away: true },
+        Rule::Address { range: all("::/0"), side: None, away: false },
+        Rule::Route { side: "host", to: all("0.0.0.0/0"), away: true },
+        Rule::Route { side: "container", to: all("0.0.0.0/0"), away: false },
         Rule::Masquerade { source: all("0.0.0.0/0"), out: any() },
         Rule::Forward { protocol: "tcp", host: None, ports: (1, 65535) },
         Rule::Forward { protocol: "udp", host: Some(any()), ports: (1, 65535) },
@@ -282,10 +290,18 @@ pub fn facts() -> impl Strategy<Value = Facts> {
         vec(plans::forward(), 0..2),
     );
     let kernel = select(vec!["6.8.0-31-generic", "5.5.19", "5.6", "", "unknown", "4.19.0"]);
-    let default_route = any::<bool>();
+    let default_route = (any::<bool>(), vec(plans::ip(), 0..2));
     let command = option::of(plans::command());
     (links, addresses, routes, taken, kernel, default_route, command).prop_map(
-        |(links, addresses, routes, (taken_links, networks, forwards), kernel, default_route, command)| {
+        |(
+            links,
+            addresses,
+            routes,
+            (taken_links, networks, forwards),
+            kernel,
+            (default_route, trusted),
+            command,
+        )| {
             Facts {
                 links: links.iter().zip(1..).map(|(name, index)| link_fact(index, name)).collect(),
                 addresses: addresses
@@ -293,6 +309,7 @@ pub fn facts() -> impl Strategy<Value = Facts> {
                     .map(|cidr| AddressFact { link: "eth0".to_string(), cidr })
                     .collect(),
                 routes,
+                trusted,
                 taken: Taken { links: taken_links, networks, forwards },
                 kernel: kernel.to_string(),
                 default_routes: default_route.then(a_default_route).into_iter().collect(),
@@ -304,7 +321,7 @@ pub fn facts() -> impl Strategy<Value = Facts> {
 }
 
 fn link_fact(index: u32, name: &LinkName) -> LinkFact {
-    LinkFact { index, name: name.as_str().to_string(), up: true, ours: false }
+    LinkFact { index, name: name.as_str().to_string(), up: true, ours: index == 2 }
 }
 
 fn a_default_route() -> DefaultRoute {

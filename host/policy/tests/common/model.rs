@@ -138,10 +138,17 @@ fn meets(rule: &Rule, step: &Step, part: Part) -> bool {
             let container = container.as_deref().unwrap_or("*");
             glob(host, veth.host.as_str()) && glob(container, veth.container.as_str())
         }
-        (Rule::Address { range, side }, Step::Address(address)) => {
+        (Rule::Address { range, side, away }, Step::Address(address)) => {
+            let draws = side_of(address.interface) == "host" && !is_set_aside(address.cidr);
+            if draws && !away && part == Part::All {
+                return false;
+            }
             side.is_none_or(|side| side == side_of(address.interface)) && within(address.cidr, *range, part)
         }
-        (Rule::Route { side, to }, Step::Route(route)) => {
+        (Rule::Route { side, to, away }, Step::Route(route)) => {
+            if *side == "host" && !is_set_aside(route.to) && !away && part == Part::All {
+                return false;
+            }
             *side == side_of(route.interface) && within(route.to, *to, part)
         }
         (Rule::Masquerade { source, out }, Step::Masquerade(masquerade)) => {
@@ -192,12 +199,30 @@ fn side_of(interface: Interface) -> &'static str {
 
 /// A rule for one address has only a part of what reaches all addresses of its family.
 fn host_meets(rule: Option<&str>, forward: &Forward, part: Part) -> bool {
-    let Some(rule) = rule.filter(|rule| *rule != "*") else { return true };
+    let Some(rule) = rule.filter(|rule| *rule != "*") else {
+        // The loopback has to be named; what is denied everywhere is denied there too.
+        return part == Part::Any || forward.host_address.is_none_or(|address| !address.is_loopback());
+    };
     let rule: IpAddr = rule.parse().unwrap();
     match forward.host_address {
         Some(address) => address == rule,
-        None => part == Part::Any && rule.is_ipv6() == forward.to.is_ipv6(),
+        None => part == Part::Any && !rule.is_loopback() && rule.is_ipv6() == forward.to.is_ipv6(),
     }
+}
+
+/// Whether nobody on the internet has any of it.
+fn is_set_aside(network: Cidr) -> bool {
+    let blocks = "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 169.254.0.0/16 100.64.0.0/10 198.18.0.0/15 \
+                  192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 fc00::/7 fe80::/10 2001:db8::/32 3fff::/20";
+    blocks.split_whitespace().any(|block| within(network, block.parse().unwrap(), Part::All))
+}
+
+/// What clouds have, and what the host trusts.
+fn trusted(facts: &Facts) -> Vec<Cidr> {
+    let clouds = "169.254.169.254 169.254.169.253 169.254.169.123 169.254.170.2 169.254.170.23 168.63.129.16 \
+                  100.100.100.200 fd00:ec2::254 fd20:ce::254";
+    let clouds = clouds.split_whitespace().map(|address| address.parse::<IpAddr>().unwrap());
+    clouds.chain(facts.trusted.iter().copied()).map(Cidr::host).collect()
 }
 
 fn has_room(rule: &Rule, steps: &[Step]) -> bool {
@@ -284,16 +309,29 @@ fn against_facts(step: &Step, facts: &Facts) -> Says {
                 || facts.taken.links.contains(&veth.host)
         }
         Step::Address(address) if side_of(address.interface) == "host" => {
-            known().any(|other| within(address.cidr, other, Part::Any))
+            known().chain(trusted(facts)).any(|other| within(address.cidr, other, Part::Any))
+        }
+        Step::Address(address) => {
+            let own = Cidr::host(address.cidr.address());
+            !within(own, "fe80::/10".parse().unwrap(), Part::All)
+                && known().chain(trusted(facts)).any(|other| within(own, other, Part::Any))
         }
         Step::Route(route) if side_of(route.interface) == "host" => {
             let v4 = route.to.address().is_ipv4();
-            (interval(route.to) == interval("0.0.0.0/0".parse().unwrap())
-                && !facts.default_routes.is_empty()
-                && v4)
+            // The only default route that these facts can have is one of IPv4.
+            (v4 && route.to.prefix() < 8 && !facts.default_routes.is_empty())
                 || known().any(|other| within(route.to, other, Part::All))
+                || route.to.prefix() != 0
+                    && trusted(facts).into_iter().any(|one| {
+                        within(one, route.to, Part::All)
+                            && !known().any(|other| within(one, other, Part::All))
+                    })
         }
-        Step::Masquerade(masquerade) => !facts.links.iter().any(|link| link.name == masquerade.out.as_str()),
+        Step::Masquerade(masquerade) => {
+            let out = facts.links.iter().find(|link| link.name == masquerade.out.as_str());
+            let of_ours = facts.links.iter().any(|link| link.name == masquerade.out.as_str() && link.ours);
+            out.is_none() || of_ours || facts.taken.links.contains(&masquerade.out)
+        }
         Step::Forward(forward) => {
             let stranger = forward.host_address.is_some_and(|host| {
                 !host.is_loopback() && !facts.addresses.iter().any(|fact| fact.cidr.address() == host)
@@ -314,6 +352,8 @@ fn same_packet(one: &Forward, two: &Forward) -> bool {
     let ports = each_port(one.ports).any(|port| each_port(two.ports).any(|other| port == other));
     let address = match (one.host_address, two.host_address) {
         (Some(a), Some(b)) => a == b,
+        // All addresses are not the loopback's.
+        (Some(a), None) | (None, Some(a)) if a.is_loopback() => false,
         (a, b) => a.unwrap_or(one.to).is_ipv4() == b.unwrap_or(two.to).is_ipv4(),
     };
     one.protocol == two.protocol && ports && address
