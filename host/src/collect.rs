@@ -15,7 +15,7 @@ pub struct Collected {
     pub errors: Vec<nshost_kernel::Error>,
 }
 
-/// Undoes every entry whose launcher is gone, and forgets it.
+/// Undoes every entry whose launcher is gone, and forgets those of which nothing is left.
 pub fn dead(collection: &mut Collection<'_>, lock: &HostLock) -> Result<Vec<Collected>, Failure> {
     let mut collected = Vec::new();
     while let Some(entry) = collection.dead.pop() {
@@ -35,7 +35,7 @@ pub fn gone(collection: &mut Collection<'_>, lock: &HostLock) -> Result<Vec<Coll
     Ok(collected)
 }
 
-/// Forgets the entries of network namespaces that are no more, and with them all that was in there.
+/// Forgets the entries of network namespaces that are no more: all that they told of went with those.
 pub fn elsewhere(collection: &mut Collection<'_>) -> Result<usize, Failure> {
     let (mut kept, mut forgotten) = (Vec::new(), 0);
     for entry in collection.elsewhere.drain(..) {

@@ -31,6 +31,11 @@ pub fn current(socket: &Socket) -> Result<Host, Error> {
     Host::of(network).map_err(|error| Error::new("look at", "this host", io::Error::other(error)))
 }
 
+/// Whether a network namespace has a cookie, which no other one has had in the same boot.
+pub(crate) fn has_cookies() -> Result<bool, Error> {
+    Ok(cookie(Socket::route()?.as_fd())?.is_some())
+}
+
 /// The cookie of the network namespace that a socket is of; none before Linux 5.14.
 fn cookie(socket: BorrowedFd<'_>) -> Result<Option<u64>, Error> {
     let mut cookie = 0u64;

@@ -73,8 +73,8 @@ struct Errand {
 ///
 /// The child has this process's memory, not a copy of it: that takes half the time to make, and this
 /// process need not take it down at its end. So the child touches nothing before that, and from the clone on this
-/// one does nothing but leave word of who has the tables' owner now, and end. It holds no other descriptor than it needs: no lock, no pipe to
-/// whoever reads this process's output.
+/// one does nothing but leave word of who has the tables' owner now, and end. The child holds no other descriptor
+/// than it needs: no lock, no pipe to whoever reads this process's output.
 fn after_exit(mut errand: Errand, status: u8) {
     let Ok((reader, writer)) = pipe2(OFlag::O_CLOEXEC) else { return };
     let ours = errand.descriptors.iter().map(AsRawFd::as_raw_fd);

@@ -121,8 +121,8 @@ fn copy(guarding: Guarding) -> Result<Option<Owner>, Error> {
 fn explain(error: Error) -> Error {
     match error.errno() {
         Some(libc::EPERM) => error.hint(
-            "the firewall's table is shared by the launchers' sockets; kernel.yama.ptrace_scope = 3 forbids that, \
-             and then only one container can run at a time",
+            "the firewall's table is shared by the launchers' sockets, for which root needs CAP_SYS_PTRACE; without \
+             it, or with kernel.yama.ptrace_scope = 3, only one container with a link can run at a time",
         ),
         _ => error,
     }

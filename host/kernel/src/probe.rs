@@ -14,7 +14,7 @@ use nix::{
 use nshost_plan::Namespace;
 
 use crate::{
-    clone, firewall,
+    clone, firewall, host,
     trial::{self, Part},
 };
 
@@ -45,14 +45,17 @@ pub enum State {
 }
 
 /// Capabilities that a launch as root uses (`capabilities(7)`), by number.
-const CAPABILITIES: [(u32, &str); 8] = [
+const CAPABILITIES: [(u32, &str); 10] = [
     (0, "CHOWN"),
     (5, "KILL"),
     (6, "SETGID"),
     (7, "SETUID"),
     (8, "SETPCAP"),
+    (10, "NET_BIND_SERVICE"),
     (12, "NET_ADMIN"),
     (18, "SYS_CHROOT"),
+    // Another launcher's copy of the tables' owner.
+    (19, "SYS_PTRACE"),
     (21, "SYS_ADMIN"),
 ];
 
@@ -80,6 +83,7 @@ pub fn all() -> Vec<Probe> {
         seccomp(),
         clone3(),
         pidfd(),
+        network_cookie(),
         mount_attributes(),
         keyrings(),
         terminal_input(),
@@ -295,6 +299,20 @@ fn pidfd() -> Probe {
         Err(errno) => {
             lacking(NAME, State::Absent, errno.desc(), "Linux 5.3, and no sandbox around that forbids it")
         }
+    }
+}
+
+fn network_cookie() -> Probe {
+    const NAME: &str = "network namespace cookie";
+    match host::has_cookies() {
+        Ok(true) => present(NAME, "what a launch did is undone nowhere else"),
+        Ok(false) => lacking(
+            NAME,
+            State::Absent,
+            "a namespace is told by its inode, which comes again",
+            "Linux 5.14; before, run nshost gc ahead of deleting a network namespace that containers were launched in",
+        ),
+        Err(error) => lacking(NAME, State::Forbidden, error.to_string(), "see the capabilities above"),
     }
 }
 

@@ -29,15 +29,15 @@
 //! | path | what |
 //! |---|---|
 //! | `.` and `containers/` | mode 0700, the caller's own; opened once without following links, then reached by descriptor |
-//! | `lock` | empty, made once; byte 0 is the host's lock, byte 1 the claims lock |
+//! | `lock` | made once; byte 0 is the host's lock, byte 1 the claims lock; from byte 8 on the pid of who took each last, from byte 64 on who had the firewall's tables last: words that decide nothing |
 //! | `ids` | when each range of user ids was last in use; byte N is locked by who has range N, for its life |
 //! | `containers/NNNN-ID` | an entry: instance number and 128 random bits; byte 0 is locked by its owner for its life |
 //!
 //! An entry is created, added to, and removed; it is never renamed and nothing in it is changed, so that
 //! no reader meets it half way between two states. It holds a mark of the format and then frames, each
-//! with its length and a checksum: the [`Record`], and notes (forwarding held, first process, gone). A
-//! frame that was not written to its end does not count, and need not: what it announces is only done
-//! after it was written. A file that makes no sense is reported and left alone.
+//! with its length and a checksum: the [`Record`], and notes (forwarding held, who has the firewall's tables,
+//! first process, gone). A frame that was not written to its end does not count, and need not: what it
+//! announces is only done after it was written. A file that makes no sense is reported and left alone.
 //!
 //! # Life of an entry
 //!
@@ -45,24 +45,27 @@
 //! |---|---|---|---|---|
 //! | held | no whole record | a claim | its number | commit, or drop |
 //! | free | no whole record | litter | its number | removed by the next look |
-//! | held | record | living | number, names, networks, ports | |
+//! | held | record | living | number, names, networks, addresses, ports, conntrack zone | |
 //! | free | record | dead | the same | undone by [`Ledger::collect`], then forgotten |
 //! | any | record, gone | gone | its number | forgotten when the kernel has taken down the rest |
 //! | free | record of another boot, or private | litter | its number | removed by the next look |
 //!
 //! A dead container keeps what it holds, since that still exists. A gone one does not, and that is what
 //! makes a launch right after the last one possible. Only entries of the same boot and the same network
-//! namespace compete for names, networks and ports; instance numbers are one space for all.
+//! namespace compete for names, networks, addresses, ports and zones; instance numbers and ranges of user ids
+//! are one space for all.
 //!
 //! # Locks
 //!
 //! Three kinds, taken in this order: the host's lock, the claims lock, an entry's own.
-//! - The host's lock is needed to commit, to collect, and to change the firewall's table or a sysctl. What
+//! - The host's lock is needed to commit, to collect, and to change the firewall's tables or a sysctl. What
 //!   is read under it stays true while it is held, but for owners that die.
 //! - The claims lock covers the moments in which an entry exists that its owner has not locked yet. Making
 //!   an entry and sweeping litter exclude each other by it.
 //! - An entry's lock is taken once, by its owner, at its birth. All others only ask whether it is held, so
 //!   that looking has no side effect; once it is free, it is free for good.
+//!
+//! Nobody waits for the first two for longer than seconds, and who does in vain is told who has it.
 //!
 //! All are open-file-description locks: the kernel drops them with the last descriptor, however the
 //! process ends. A forked child shares them until it executes a program (every descriptor here is

@@ -9,8 +9,8 @@ use std::{
 use nix::unistd::geteuid;
 
 /// The state directory unless an option names another: `$NSHOST_STATE_DIR`; for root `/run/nshost`;
-/// else `$XDG_RUNTIME_DIR/nshost`, or `/tmp/nshost-UID` where there is no such directory. All of
-/// these vanish with the boot, as does what they speak of.
+/// else `$XDG_RUNTIME_DIR/nshost`, or `/tmp/nshost-UID` where there is no such directory. `/run` and the
+/// second vanish with the boot, as does what is told there; an entry of another boot is litter wherever it lies.
 pub fn default_directory() -> PathBuf {
     choose(geteuid().as_raw(), env::var_os("NSHOST_STATE_DIR"), env::var_os("XDG_RUNTIME_DIR"))
 }

@@ -2,9 +2,9 @@
 //!
 //! A process that is locked keeps what [`filter`] lists: it computes, it has memory, and it talks on
 //! the socket that it was started with. Code that breaks out of wasmtime finds no file, no network,
-//! no process but its own, no new executable page, and a kernel of some twenty system calls.
+//! no process but its own, no new executable page, and a kernel of a dozen system calls.
 //!
-//! Each layer stands on its own: `tests/escape.rs` tries its attempts with the system call filter
+//! Each layer stands on its own: `tests/escape` tries its attempts with the system call filter
 //! and, to see that the layers beneath it hold, without.
 
 #![allow(unsafe_code)]
