@@ -20,15 +20,17 @@ const SO_NETNS_COOKIE: libc::c_int = 71;
 
 /// This kernel and the network namespace that `socket` is of, which is to be the caller's.
 pub fn current(socket: &Socket) -> Result<Host, Error> {
-    let network = match cookie(socket.as_fd())? {
-        Some(cookie) => NetworkNamespaceId::Cookie(cookie),
-        None => {
-            let failed = |errno| Error::new("look at", namespace::own(), errno);
-            let of = stat(Path::new(namespace::own())).map_err(failed)?;
-            NetworkNamespaceId::File { device: of.st_dev, inode: of.st_ino }
-        }
-    };
-    Host::of(network).map_err(|error| Error::new("look at", "this host", io::Error::other(error)))
+    Host::of(network(socket)?).map_err(|error| Error::new("look at", "this host", io::Error::other(error)))
+}
+
+/// The network namespace that a socket is of; where the kernel does not tell, the caller's.
+pub(crate) fn network(socket: &Socket) -> Result<NetworkNamespaceId, Error> {
+    if let Some(cookie) = cookie(socket.as_fd())? {
+        return Ok(NetworkNamespaceId::Cookie(cookie));
+    }
+    let failed = |errno| Error::new("look at", namespace::own(), errno);
+    let of = stat(Path::new(namespace::own())).map_err(failed)?;
+    Ok(NetworkNamespaceId::File { device: of.st_dev, inode: of.st_ino })
 }
 
 /// Whether a network namespace has a cookie, which no other one has had in the same boot.

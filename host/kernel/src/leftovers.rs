@@ -4,19 +4,15 @@
 
 use std::{
     io::Write,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     process, thread,
     time::{Duration, Instant},
 };
 
-use nix::{
-    errno::Errno,
-    fcntl::OFlag,
-    unistd::{Pid, pipe2},
-};
-use nshost_ledger::{Gone, Guarding};
+use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
+use nshost_ledger::Gone;
 
-use crate::{link, netlink, network, owner::Owner, process::identify};
+use crate::{link, netlink, network, owner::Owner};
 
 /// The child's stack: it closes descriptors, looks at links, and removes a file. As large as the buffers
 /// that the launch has given back: so it costs no system call.
@@ -73,8 +69,8 @@ struct Errand {
 ///
 /// The child has this process's memory, not a copy of it: that takes half the time to make, and this
 /// process need not take it down at its end. So the child touches nothing before that, and from the clone on this
-/// one does nothing but leave word of who has the tables' owner now, and end. The child holds no other descriptor
-/// than it needs: no lock, no pipe to whoever reads this process's output.
+/// one does nothing but end. The child holds no other descriptor than it needs: no lock, no pipe to whoever reads
+/// this process's output.
 fn after_exit(mut errand: Errand, status: u8) {
     let Ok((reader, writer)) = pipe2(OFlag::O_CLOEXEC) else { return };
     let ours = errand.descriptors.iter().map(AsRawFd::as_raw_fd);
@@ -85,18 +81,13 @@ fn after_exit(mut errand: Errand, status: u8) {
     errand.end = Some(reader);
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
-    let mut child: RawFd = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::SIGCHLD;
     // SAFETY: the stack's end is that of a block of STACK bytes, aligned to 16. Stack, errand and writer are
     // neither moved nor dropped before this process ends, and the memory outlives it in the child, which reads
     // the errand's list of descriptors and nothing else before the pipe's end tells it that this process has
-    // ended, wherever it is killed. With CLONE_PIDFD the kernel stores a new descriptor where the next argument
-    // points to.
-    let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut errand).cast(), &raw mut child) };
+    // ended, wherever it is killed.
+    let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut errand).cast()) };
     if pid > 0 {
-        // SAFETY: a descriptor that nobody else owns.
-        let child = unsafe { OwnedFd::from_raw_fd(child) };
-        hand_on(&errand, &child, pid);
         // SAFETY: takes any status; ends this process without running a destructor.
         unsafe { libc::_exit(i32::from(status)) }
     }
@@ -104,11 +95,11 @@ fn after_exit(mut errand: Errand, status: u8) {
 }
 
 /// Who launches next takes the tables' owner from the child. Without that word it waits for the child's end.
-fn hand_on(errand: &Errand, child: &OwnedFd, pid: libc::pid_t) {
+fn hand_on(errand: &Errand) {
     if let (Some(tables), Some(gone)) = (&errand.tables, &errand.gone)
-        && let Ok(launcher) = identify(child, Pid::from_raw(pid))
+        && let Ok(guarding) = tables.guarding()
     {
-        let _ = gone.hand_on(Guarding { launcher, descriptor: tables.descriptor() });
+        let _ = gone.hand_on(guarding);
     }
 }
 
@@ -120,6 +111,7 @@ extern "C" fn run(errand: *mut libc::c_void) -> libc::c_int {
     if let Some(end) = &errand.end {
         wait_for_end(end);
     }
+    hand_on(errand);
     errand.descriptors.clear();
     let begin = Instant::now();
     if let Some(gone) = errand.gone.take() {
@@ -154,13 +146,17 @@ fn forget_when_vanished(gone: &Gone) {
     }
 }
 
-/// Unless somebody has come since, who will do it in turn: the word that was left last is not of this child.
+/// Unless somebody has come since, who will do it in turn: the word that was left last is not of this child. That
+/// is asked first without the lock: who has it may wait for this child's end.
 fn take_tables_away(tables: Owner, gone: &Gone) -> Result<(), Box<dyn std::error::Error>> {
-    let lock = gone.lock()?;
-    if lock.keeper() != Some(tables.guarding()?) {
+    let own = Some(tables.guarding()?);
+    if gone.keeper()? != own {
         return Ok(());
     }
-    network::sweep_tables(Some(tables), &lock, &gone.others()?)?;
+    let (lock, host) = (gone.lock()?, gone.record().host);
+    if lock.keeper(host) == own {
+        network::sweep_tables(Some(tables), &lock, host, &gone.others()?)?;
+    }
     Ok(())
 }
 

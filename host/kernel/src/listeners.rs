@@ -72,6 +72,7 @@ fn listening(
 fn address(bytes: &[u8], family: libc::c_int) -> Option<IpAddr> {
     Some(match family {
         libc::AF_INET => Ipv4Addr::from(*bytes.first_chunk()?).into(),
-        _ => Ipv6Addr::from(*bytes.first_chunk()?).into(),
+        // One that hears IPv4 at a single address has it mapped (RFC 4291, 2.5.5.2).
+        _ => Ipv6Addr::from(*bytes.first_chunk()?).to_canonical(),
     })
 }

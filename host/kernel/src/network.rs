@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::BorrowedFd};
 
-use nshost_ledger::{HostLock, Receipt, Record};
+use nshost_ledger::{HostLock, NetworkNamespaceId, Receipt, Record};
 use nshost_plan::{Interface, Plan, Side, Step};
 
 use crate::{
@@ -49,18 +49,29 @@ pub fn set_up(
     }
     host.perform(batch)?;
     let held = if ends.is_empty() { Held::default() } else { guard(receipt, lock, others, host)? };
+    let up = bring_up(receipt.plan(), host, &mut inside, &ends);
+    match up {
+        Ok(()) => Ok(held),
+        Err(error) => {
+            // It was left word of this process's owner: whoever undoes this takes it from there.
+            held.owner.into_iter().for_each(Owner::linger);
+            Err(error)
+        }
+    }
+}
+
+fn bring_up(plan: &Plan, host: &mut Socket, inside: &mut Socket, ends: &[Ends]) -> Result<(), Error> {
     let mut batch = Batch::default();
-    set_up_links(&mut batch, receipt.plan(), Side::Container, &ends);
+    set_up_links(&mut batch, plan, Side::Container, ends);
     inside.perform(batch)?;
     let mut batch = Batch::default();
-    set_up_links(&mut batch, receipt.plan(), Side::Host, &ends);
-    configure(&mut batch, receipt.plan(), Side::Host, &ends);
+    set_up_links(&mut batch, plan, Side::Host, ends);
+    configure(&mut batch, plan, Side::Host, ends);
     host.perform(batch)?;
     let mut batch = Batch::default();
-    configure(&mut batch, receipt.plan(), Side::Container, &ends);
+    configure(&mut batch, plan, Side::Container, ends);
     inside.perform(batch)?;
-    link::await_carrier(&mut inside, receipt.plan())?;
-    Ok(held)
+    link::await_carrier(inside, plan)
 }
 
 /// Everything that stands between the links and the host, before they are up; then lets the host route what
@@ -86,15 +97,22 @@ fn guard(
     let alone = receipt.record().host_is_private && !receipt.record().has_nat();
     // Closed before it is opened.
     let owner = (!alone).then(|| table::join(receipt, lock, others, &closed, &sysctls)).transpose()?;
-    forwarding::turn_on(&sysctls, receipt.plan(), &closed)?;
-    Ok(Held { owner, _ports: ports })
+    match forwarding::turn_on(&sysctls, receipt.plan(), &closed) {
+        Ok(()) => Ok(Held { owner, _ports: ports }),
+        Err(error) => {
+            owner.into_iter().for_each(Owner::linger);
+            Err(error)
+        }
+    }
 }
 
 /// Undoes what this process has made, so far as nobody does it better: the container's links go with its
 /// processes, and the tables are taken away by whoever gets their owner, which is what this returns. `others`: the
 /// records of all other containers of this host of which something may exist. Under the host's lock.
 pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>, Vec<Error>) {
-    let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else { return (None, Vec::new()) };
+    let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else {
+        return (None, Vec::new());
+    };
     let (closed, mut errors) = close(record, others);
     // What is still open stays closed in the table.
     if errors.is_empty() {
@@ -114,7 +132,7 @@ pub fn take_down(record: &Record, lock: &HostLock, others: &[Record]) -> Vec<Err
     }
     let (closed, mut errors) = close(record, others);
     if errors.is_empty() {
-        errors.extend(table::clear(record, None, lock.keeper(), others, &closed).err());
+        errors.extend(table::clear(record, None, lock, others, &closed).err());
     }
     if errors.is_empty() && record.has_nat() {
         errors.extend(
@@ -126,8 +144,13 @@ pub fn take_down(record: &Record, lock: &HostLock, others: &[Record]) -> Vec<Err
 }
 
 /// Takes away the tables that none of `others` needs, all of whom something may exist on this host.
-pub fn sweep_tables(owner: Option<Owner>, lock: &HostLock, others: &[Record]) -> Result<(), Error> {
-    table::sweep(owner, lock.keeper(), others)
+pub fn sweep_tables(
+    owner: Option<Owner>,
+    lock: &HostLock,
+    host: NetworkNamespaceId,
+    others: &[Record],
+) -> Result<(), Error> {
+    table::sweep(owner, lock, host, others)
 }
 
 /// Turns off what only this container needed; what that is the table closes until then.

@@ -11,10 +11,10 @@
 
 use std::{io, mem, os::fd::RawFd, thread, time::Duration};
 
-use nshost_ledger::Guarding;
+use nshost_ledger::{Guarding, HostLock, NetworkNamespaceId};
 
 use crate::{
-    Error,
+    Error, host,
     netlink::Socket,
     network::Others,
     nft::{self, TableSeen},
@@ -22,10 +22,10 @@ use crate::{
     ruleset::TABLES,
 };
 
-/// An owner that no entry tells of is a process that has not closed it yet. For longer than this it is
-/// somebody else.
+/// An owner that nobody tells of is a process that has not closed it yet: at most [`crate::leftovers`] of a
+/// launcher that was killed, which have it for a second. For longer than this it is somebody else.
 const PATIENCE: Duration = Duration::from_millis(5);
-const TRIES: u32 = 40;
+const TRIES: u32 = 300;
 
 /// The right to change our tables. To be used under the host's lock: its other holders use it too.
 #[derive(Debug)]
@@ -62,16 +62,18 @@ impl Owner {
     }
 }
 
-/// Looks at our tables: by `own`, if this process has the socket already, else by a copy of the one that
-/// `keeper` has, or one of the `others`, else by a new one.
+/// Looks at our tables on the caller's host, which is `network`: by `own`, if this process has the socket
+/// already, else by a copy of the one that was last left word of, or one of the `others`, else by a new one.
 pub(crate) fn find(
     own: Option<Owner>,
-    keeper: Option<Guarding>,
+    lock: &HostLock,
+    network: NetworkNamespaceId,
     others: &Others<'_>,
 ) -> Result<Found, Error> {
     // The one of which word was left is nearly always the right one. A new one that is not needed would be
     // closed, and that waits for what others have deleted.
-    let mut owner = match own.or_else(|| keeper.and_then(|keeper| copy(keeper).ok().flatten())) {
+    let last = || copy(lock.keeper(network)?, network).ok().flatten();
+    let mut owner = match own.or_else(last) {
         Some(owner) => owner,
         None => Owner { socket: Socket::netfilter()? },
     };
@@ -83,7 +85,7 @@ pub(crate) fn find(
         let foreign = seen.iter().flatten().find_map(|table| table.owner.filter(|by| *by != own));
         let Some(address) = foreign else { return Ok(sort(owner, &seen)) };
         let known = others()?.into_iter().filter_map(|record| record.guarding);
-        match copy_of(address, keeper.into_iter().chain(known))? {
+        match copy_of(address, network, lock.keeper(network).into_iter().chain(known))? {
             Some(copy) => mem::replace(&mut owner, copy).linger(),
             None => thread::sleep(PATIENCE),
         }
@@ -100,9 +102,13 @@ fn sort(owner: Owner, seen: &[Option<TableSeen>; TABLES.len()]) -> Found {
 }
 
 /// The owner of this address, by a descriptor of one of the launchers that live.
-fn copy_of(address: u32, known: impl Iterator<Item = Guarding>) -> Result<Option<Owner>, Error> {
+fn copy_of(
+    address: u32,
+    network: NetworkNamespaceId,
+    known: impl Iterator<Item = Guarding>,
+) -> Result<Option<Owner>, Error> {
     for guarding in known {
-        if let Some(owner) = copy(guarding)? {
+        if let Some(owner) = copy(guarding, network)? {
             if owner.socket.address().is_ok_and(|own| own == address) {
                 return Ok(Some(owner));
             }
@@ -112,10 +118,12 @@ fn copy_of(address: u32, known: impl Iterator<Item = Guarding>) -> Result<Option
     Ok(None)
 }
 
-/// The number may be another descriptor's by now: what counts is what it is.
-fn copy(guarding: Guarding) -> Result<Option<Owner>, Error> {
+/// The number may be another descriptor's by now: what counts is what it is, and on which host.
+fn copy(guarding: Guarding, network: NetworkNamespaceId) -> Result<Option<Owner>, Error> {
     let fd = process::descriptor_of(guarding.launcher, guarding.descriptor).map_err(explain)?;
-    Ok(fd.and_then(Socket::shared_netfilter).map(|socket| Owner { socket }))
+    let socket = fd.and_then(Socket::shared_netfilter);
+    let here = socket.filter(|socket| host::network(socket).is_ok_and(|its| its == network));
+    Ok(here.map(|socket| Owner { socket }))
 }
 
 fn explain(error: Error) -> Error {

@@ -8,7 +8,7 @@
 
 use std::{array, net::IpAddr};
 
-use nshost_ledger::{Guarding, HostLock, Receipt, Record};
+use nshost_ledger::{HostLock, NetworkNamespaceId, Receipt, Record};
 use nshost_plan::{Cidr, Family, Interface, Plan, Side};
 
 use crate::{
@@ -31,7 +31,7 @@ pub(crate) fn join(
     closed: &Closed,
     sysctls: &Sysctls,
 ) -> Result<Owner, Error> {
-    let mut found = owner::find(None, lock.keeper(), others)?;
+    let mut found = owner::find(None, lock, receipt.record().host, others)?;
     receipt
         .guards(lock, found.owner.guarding()?)
         .map_err(|e| Error::new("write down", "the tables' owner", std::io::Error::other(e)))?;
@@ -50,10 +50,18 @@ pub(crate) fn join(
         Ok(transaction)
     };
     let mut result = write(&found, Keeping::OwnedAndKept)?.commit(found.owner.socket());
-    if result.as_ref().is_err_and(|error| error.errno() == Some(libc::EOPNOTSUPP)) {
+    let unknown = |error: &Error| matches!(error.errno(), Some(libc::EOPNOTSUPP | libc::EINVAL));
+    if result.as_ref().is_err_and(unknown) {
         result = write(&found, Keeping::Owned)?.commit(found.owner.socket());
     }
-    result.map(|()| found.owner).map_err(explain)
+    match result {
+        Ok(()) => Ok(found.owner),
+        Err(error) => {
+            // It was left word of this one: whoever undoes this takes it from there.
+            found.owner.linger();
+            Err(explain(error))
+        }
+    }
 }
 
 /// Takes the container, and the interfaces that `closed` names, out of the tables, which stay. In force when
@@ -70,11 +78,11 @@ pub(crate) fn leave(record: &Record, owner: &mut Owner, closed: &Closed) -> Resu
 pub(crate) fn clear(
     record: &Record,
     owner: Option<Owner>,
-    keeper: Option<Guarding>,
+    lock: &HostLock,
     others: &[Record],
     closed: &Closed,
 ) -> Result<(), Error> {
-    let mut found = owner::find(owner, keeper, &|| Ok(others.to_vec()))?;
+    let mut found = owner::find(owner, lock, record.host, &|| Ok(others.to_vec()))?;
     let kept = found.kept(others);
     let stays = |element: &Element| {
         TABLES.iter().zip(kept).any(|(table, kept)| table.name == element.set.table && kept == Some(true))
@@ -90,8 +98,13 @@ pub(crate) fn clear(
 }
 
 /// Takes away the tables that none of the `others` needs: all who are on record for this host.
-pub(crate) fn sweep(owner: Option<Owner>, keeper: Option<Guarding>, others: &[Record]) -> Result<(), Error> {
-    let found = owner::find(owner, keeper, &|| Ok(others.to_vec()))?;
+pub(crate) fn sweep(
+    owner: Option<Owner>,
+    lock: &HostLock,
+    host: NetworkNamespaceId,
+    others: &[Record],
+) -> Result<(), Error> {
+    let found = owner::find(owner, lock, host, &|| Ok(others.to_vec()))?;
     let kept = found.kept(others);
     remove_unneeded(Transaction::new(), found, kept)
 }

@@ -8,7 +8,10 @@ use std::{
 
 use nix::{
     fcntl::{OFlag, open},
-    sys::stat::Mode,
+    sys::{
+        stat::{Mode, fstat},
+        uio::pread,
+    },
     unistd::read,
 };
 
@@ -16,8 +19,8 @@ use nix::{
 const RESOLVERS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 /// Where DHCP clients write what they were given: systemd-networkd, dhclient, NetworkManager.
 const LEASES: [&str; 3] = ["/run/systemd/netif/leases", "/var/lib/dhcp", "/var/lib/NetworkManager"];
-/// More than any such file has, in bytes.
-const MAX: usize = 4 << 10;
+/// As much of a file as is read, in bytes; what was given last stands at the end.
+const MAX: usize = 64 << 10;
 
 /// Their addresses, so far as the host has written them down; the loopback's are no container's anyway.
 pub(crate) fn servers() -> Vec<IpAddr> {
@@ -32,12 +35,16 @@ pub(crate) fn servers() -> Vec<IpAddr> {
     servers
 }
 
-/// What a file begins with. Read at once, and not waited for if it is something else.
+/// What a file ends with. Read at once, and not waited for if it is something else.
 fn text(file: &Path) -> Option<String> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = open(file, flags, Mode::empty()).ok()?;
-    let mut bytes = [0; MAX];
-    let length = read(&file, &mut bytes).ok()?;
+    let mut bytes = vec![0; MAX];
+    let mut length = read(&file, &mut bytes).ok()?;
+    if length == MAX {
+        let end = fstat(&file).ok()?.st_size;
+        length = pread(&file, &mut bytes, end - MAX as i64).ok()?;
+    }
     Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
 }
 

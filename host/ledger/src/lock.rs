@@ -20,7 +20,7 @@ use nix::{
 
 use nshost_plan::codec;
 
-use crate::{Error, Guarding, Holder, store::Store};
+use crate::{Error, Guarding, Holder, NetworkNamespaceId, store::Store};
 
 /// A byte of the lock file: whoever changes what all containers of the host share has this.
 const HOST: libc::off_t = 0;
@@ -30,9 +30,11 @@ const CLAIMS: libc::off_t = 1;
 /// The byte of an entry that its owner has for its life.
 const OWNER: libc::off_t = 0;
 
-/// Where in the lock file stands who has the tables' owner: a length and what it is of, in so many bytes.
-const PLACE_OF_KEEPER: libc::off_t = 64;
-const KEEPER: usize = 32;
+/// From here on stands in the lock file who has the tables' owner of each host: so many places of so many bytes,
+/// in each a length and what it is of. Hosts that fall on the same place overwrite each other's word.
+const KEEPERS: libc::off_t = 64;
+const PLACES: u64 = 64;
+const KEEPER: usize = 64;
 
 /// A launch holds the host's lock for some milliseconds; after this long something is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,25 +56,39 @@ impl HostLock {
         Ok(HostLock { held: Held::acquire(store, HOST, PATIENCE)?, key: store.key })
     }
 
-    /// Who had the socket that owns the firewall's tables last, by what was left word of. It may have ended.
-    pub fn keeper(&self) -> Option<Guarding> {
-        let mut bytes = [0; KEEPER];
-        let read = pread(&self.held.file, &mut bytes, PLACE_OF_KEEPER).ok()?;
-        let guarding = codec::decode("keeper", bytes.get(1..=usize::from(bytes[0]))?).ok();
-        guarding.filter(|_| read == KEEPER)
+    /// Who had the socket that owns the firewall's tables of this host last, by what was left word of. It may
+    /// have ended.
+    pub fn keeper(&self, host: NetworkNamespaceId) -> Option<Guarding> {
+        keeper(&self.held.file, host)
     }
 }
 
-/// Leaves word of who has the socket that owns the firewall's tables. It decides nothing: whoever reads it asks
-/// the kernel whether it is so.
-pub(crate) fn note_keeper(lock: &OwnedFd, guarding: Guarding) {
-    let encoded = codec::encode(&guarding);
+pub(crate) fn keeper(lock: &OwnedFd, host: NetworkNamespaceId) -> Option<Guarding> {
+    let mut bytes = [0; KEEPER];
+    let read = pread(lock, &mut bytes, place_of_keeper(host)).ok()?;
+    let word = codec::decode("keeper", bytes.get(1..=usize::from(bytes[0]))?).ok();
+    let (of, guarding): (NetworkNamespaceId, Guarding) = word?;
+    Some(guarding).filter(|_| read == KEEPER && of == host)
+}
+
+/// Leaves word of who has the socket that owns this host's tables. It decides nothing: whoever reads it asks the
+/// kernel whether it is so.
+pub(crate) fn note_keeper(lock: &OwnedFd, host: NetworkNamespaceId, guarding: Guarding) {
+    let encoded = codec::encode(&(host, guarding));
     let mut bytes = [0; KEEPER];
     if let Some(place) = bytes.get_mut(1..=encoded.len()) {
         place.copy_from_slice(&encoded);
         bytes[0] = encoded.len() as u8;
-        let _ = pwrite(lock, &bytes, PLACE_OF_KEEPER);
+        let _ = pwrite(lock, &bytes, place_of_keeper(host));
     }
+}
+
+fn place_of_keeper(host: NetworkNamespaceId) -> libc::off_t {
+    let number = match host {
+        NetworkNamespaceId::Cookie(cookie) => cookie,
+        NetworkNamespaceId::File { inode, .. } => inode,
+    };
+    KEEPERS + (number % PLACES) as libc::off_t * KEEPER as libc::off_t
 }
 
 /// A locked byte of the lock file.
@@ -202,6 +218,25 @@ mod tests {
         assert!(Held::claims_now(&store).unwrap().is_some(), "another byte is another lock");
         drop(held);
         Held::acquire(&store, HOST, Duration::ZERO).unwrap();
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn each_host_has_its_own_word_of_the_tables_owner() {
+        let path = std::env::temp_dir().join(format!("nshost-ledger-keeper-{}", std::process::id()));
+        let store = Store::open(&path).unwrap();
+        let file = store.open_lock().unwrap();
+        let largest = crate::ProcessId { pid: i32::MAX, birth: u64::MAX };
+        let word = |descriptor| Guarding { launcher: largest, descriptor };
+        let (one, other) = (NetworkNamespaceId::Cookie(1), NetworkNamespaceId::Cookie(2));
+        let old = NetworkNamespaceId::File { device: u64::MAX, inode: u64::MAX };
+        assert_eq!(keeper(&file, one), None);
+        for (host, descriptor) in [(one, 3), (other, 4), (old, i32::MAX)] {
+            note_keeper(&file, host, word(descriptor));
+        }
+        assert_eq!([one, other, old].map(|host| keeper(&file, host).unwrap().descriptor), [3, 4, i32::MAX]);
+        // One that falls on the same place has none rather than another's.
+        assert_eq!(keeper(&file, NetworkNamespaceId::Cookie(1 + PLACES)), None);
         std::fs::remove_dir_all(path).unwrap();
     }
 

@@ -9,7 +9,7 @@ use crate::{
     claim::{Claim, Owned},
     entry::{self, Note},
     ids::Ids,
-    lock::note_keeper,
+    lock::{keeper, note_keeper},
     standing::scan,
     store::{EntryName, Store},
 };
@@ -72,7 +72,7 @@ impl Receipt {
         }
         self.note(&Note::Guarding(guarding))?;
         self.record.guarding = Some(guarding);
-        note_keeper(&lock.held.file, guarding);
+        note_keeper(&lock.held.file, self.record.host, guarding);
         Ok(())
     }
 
@@ -130,10 +130,19 @@ impl Gone {
         self.store.descriptors()
     }
 
-    /// Leaves word that another process has the socket that owns the firewall's tables now.
+    /// Leaves word that another process has the socket that owns the firewall's tables now, if the container's
+    /// launcher was the last who did.
     pub fn hand_on(&self, guarding: Guarding) -> Result<(), Error> {
-        note_keeper(&self.store.open_lock()?, guarding);
+        let lock = self.store.open_lock()?;
+        if keeper(&lock, self.record.host) == self.record.guarding {
+            note_keeper(&lock, self.record.host, guarding);
+        }
         Ok(())
+    }
+
+    /// Who had that socket last. It decides nothing without the host's lock.
+    pub fn keeper(&self) -> Result<Option<Guarding>, Error> {
+        Ok(keeper(&self.store.open_lock()?, self.record.host))
     }
 
     /// Waits for the host's lock.

@@ -23,17 +23,18 @@ pub struct Arguments {
 
 /// Removes what is left of containers whose launcher is gone, and waits until the kernel has done it.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let ledger = Ledger::open(&nshost_ledger::default_directory(), host::current(&Socket::route()?)?)?;
+    let here = host::current(&Socket::route()?)?;
+    let host = here.network;
+    let ledger = Ledger::open(&nshost_ledger::default_directory(), here)?;
     let lock = ledger.lock()?;
     let mut collection = ledger.collect(&lock)?;
     let mut collected = collect::dead(&mut collection, &lock)?;
     let vanished = collect::gone(&mut collection, &lock)?;
     collected.extend(vanished.into_iter().filter(|entry| !entry.errors.is_empty()));
-    collect::elsewhere(&mut collection)?;
+    let elsewhere = collect::elsewhere(&mut collection).err();
     // Those that a killed child of the last launcher had to take away.
-    if nix::unistd::geteuid().is_root() {
-        network::sweep_tables(None, &lock, &collection.others())?;
-    }
+    let sweep = || network::sweep_tables(None, &lock, host, &collection.others());
+    let tables = nix::unistd::geteuid().is_root().then(sweep).and_then(Result::err).map(Failure::from);
     let pruned = Cache::open().prune();
     let failed = collected.iter().filter(|entry| !entry.errors.is_empty()).count();
     let told = match arguments.json {
@@ -44,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         Failure::ours(format!("{failed} containers could not be removed completely"))
             .hint("what is left is recorded; mend the cause and run `nshost gc` again")
     });
-    Failure::all(left.into_iter().chain(told.err()))?;
+    Failure::all(left.into_iter().chain(elsewhere).chain(tables).chain(told.err()))?;
     Ok(0)
 }
 

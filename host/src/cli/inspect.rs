@@ -47,15 +47,18 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         });
         format!("{value:#}\n")
     } else {
-        let list = |names: &[&String]| names.iter().map(|name| format!("  {name}\n")).collect::<String>();
+        let besides: String = others.iter().map(|name| format!("  {name}\n")).collect();
+        let besides = match besides.as_str() {
+            "" => String::new(),
+            names => format!("needs besides (inert stand-ins):\n{names}"),
+        };
         let kind =
             if is_setup_script { "a setup script" } else { "not a setup script: it does not export setup" };
         format!(
-            "{}: {kind}\ndigest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}needs besides (inert stand-ins):\n{}{POWER}",
+            "{}: {kind}\ndigest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}{besides}{POWER}",
             module.name(),
             inspection.sdk.as_deref().unwrap_or("unknown"),
             ours.iter().map(|name| format!("  {name}{}\n", meaning(name))).collect::<String>(),
-            list(&others),
         )
     };
     print::result(&text)?;

@@ -59,6 +59,50 @@ fn undo_happens_in_the_namespace_that_it_was_done_in() -> Result<()> {
     Ok(())
 }
 
+/// Two hosts with one state directory, both with containers that live: one's tables are not the other's, and are
+/// there for as long as somebody needs them.
+#[test]
+fn each_host_has_its_own_guard() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    for name in ["one", "two"] {
+        host.shell(&format!("ip netns add {name}; ip -n {name} link set lo up"))?;
+    }
+    let tables = |name: &str| host.shell(&format!("ip netns exec {name} nft list ruleset"));
+    let launch = |name: &str, number: u8, command: &str| {
+        let steps = format!(
+            "own=usual private proc lo veth=nsh{number},c0 up host=10.9.{number}.1/30 inside=10.9.{number}.2/30"
+        );
+        let nshost = host.nshost()?.args(["run", "--allow-all"]).arg(support::wasi_component("asks")?);
+        anyhow::Ok(
+            nshost
+                .args(steps.split_whitespace())
+                .args(["--", "sh", "-c", command])
+                .under(&["ip", "netns", "exec", name]),
+        )
+    };
+    let mut first = support::Running::start(launch("one", 0, "echo ready; sleep 30")?)?;
+    first.wait_for("ready\n", SOON)?;
+    run(launch("two", 1, "true")?, SOON)?.expect(0)?;
+    let mut second = support::Running::start(launch("two", 2, "echo ready; sleep 30")?)?;
+    second.wait_for("ready\n", SOON)?;
+    for (name, own, foreign) in [("one", "nsh0", "nsh2"), ("two", "nsh2", "nsh0")] {
+        let text = tables(name)?;
+        assert!(text.contains(own) && !text.contains(foreign), "{name}: {text}");
+    }
+    second.signal(Signal::SIGKILL)?;
+    drop(second);
+    // Longer than a host without containers keeps its tables.
+    std::thread::sleep(Duration::from_millis(2500));
+    run(host.nshost()?.arg("gc").under(&["ip", "netns", "exec", "two"]), SOON)?.expect(0)?;
+    assert_eq!(tables("two")?, "");
+    assert!(tables("one")?.contains("nsh0"));
+    drop(first);
+    Ok(())
+}
+
 /// Row 15: a container hands what it has of its end to somebody outside, and ends.
 #[test]
 fn nobody_sends_by_the_link_of_a_container_that_has_ended() -> Result<()> {

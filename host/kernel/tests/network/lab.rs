@@ -277,9 +277,9 @@ impl Lab {
         let lock = self.ledger.lock().expect("lock");
         let (owner, errors) = network::let_go(receipt.record(), &others, held);
         assert!(errors.is_empty(), "{errors:?}");
-        let tables = sh("nft list ruleset");
+        let (tables, here) = (sh("nft list ruleset"), receipt.record().host);
         assert!(!tables.contains(&receipt.record().id), "{tables}");
-        network::sweep_tables(owner, &lock, &others).expect("sweep");
+        network::sweep_tables(owner, &lock, here, &others).expect("sweep");
         drop(lock);
         receipt.finish().expect("finish");
         net
