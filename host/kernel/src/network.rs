@@ -7,6 +7,7 @@ use nshost_plan::{Interface, Plan, Side, Step};
 
 use crate::{
     Error, address, conntrack,
+    firewall::{self, Refusing},
     forwarding::{self, Closed},
     link::{self, Ends},
     netlink::{Batch, Socket},
@@ -22,8 +23,17 @@ use crate::{
 pub struct Held {
     /// The right to change the tables that guard its links, if it has any.
     owner: Option<Owner>,
+    /// What of other people's firewalls refuses what is routed for it.
+    refusing: Vec<Refusing>,
     /// The ports of the host that lead to it.
     _ports: Ports,
+}
+
+impl Held {
+    /// What of other people's firewalls refuses what is routed to and from the container: it is deaf by that way.
+    pub fn refusing(&self) -> &[Refusing] {
+        &self.refusing
+    }
 }
 
 /// Makes what the receipt's plan says about the network, on the host by `host` and in the container's
@@ -82,9 +92,14 @@ fn guard(
     // On a host that was made for this container alone there is nobody else to guard, or to reach.
     let alone = receipt.record().host_is_private && !receipt.record().has_nat();
     // Closed before it is opened.
-    let owner = (!alone).then(|| table::join(receipt, lock, others, &closed, &sysctls)).transpose()?;
+    let mut owner = (!alone).then(|| table::join(receipt, lock, others, &closed, &sysctls)).transpose()?;
+    let routed = receipt.record().has_nat() && !receipt.record().host_is_private;
+    let refusing = match owner.as_mut().filter(|_| routed) {
+        Some(owner) => firewall::settle(receipt, lock, owner.socket())?,
+        None => Vec::new(),
+    };
     forwarding::turn_on(&sysctls, receipt.plan(), &closed)?;
-    Ok(Held { owner, _ports: ports })
+    Ok(Held { owner, refusing, _ports: ports })
 }
 
 /// Undoes what this process has made, so far as nobody does it better: the container's links go with its
@@ -92,7 +107,9 @@ fn guard(
 /// records of all other containers of this host of which something may exist. Under the host's lock.
 pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>, Vec<Error>) {
     let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else { return (None, Vec::new()) };
-    let (closed, mut errors) = close(record, others);
+    let mut errors = firewall::take_out(record, others, owner.socket());
+    let (closed, unclosed) = close(record, others);
+    errors.extend(unclosed);
     // What is still open stays closed in the table.
     if errors.is_empty() {
         errors.extend(table::leave(record, &mut owner, &closed).err());
@@ -109,7 +126,15 @@ pub fn take_down(record: &Record, lock: &HostLock, others: &[Record]) -> Vec<Err
     if !record.has_links() {
         return Vec::new();
     }
-    let (closed, mut errors) = close(record, others);
+    let mut errors = Vec::new();
+    if !record.passing.is_empty() {
+        match Socket::netfilter() {
+            Ok(mut socket) => errors.extend(firewall::take_out(record, others, &mut socket)),
+            Err(error) => errors.push(error),
+        }
+    }
+    let (closed, unclosed) = close(record, others);
+    errors.extend(unclosed);
     if errors.is_empty() {
         errors.extend(table::clear(record, None, lock.keeper(), others, &closed).err());
     }
