@@ -211,21 +211,19 @@ fn refusals(socket: &mut Socket, families: &[Family], group: u32) -> Result<Vec<
 
 fn refusal(socket: &mut Socket, base: Base, group: u32) -> Result<Option<Refusal>, Error> {
     let Base { chain: base, mut drops } = base;
-    let mut place = base.is_iptables().then(|| base.clone());
-    let mut accepted = Sides::default();
+    let iptables = base.is_iptables();
     let mut all = rules(socket, &base)?;
+    let (mut place, mut there) = (base.clone(), own(&all));
     // What Docker leaves to the operator is looked at as if it stood where Docker goes there.
-    let visited =
-        all.iter().position(|seen| matches!(&seen.meaning, Meaning::Visits(to) if **to == *DOCKER_USER));
-    if let Some(at) = visited {
-        let users = Chain { name: DOCKER_USER.to_owned(), ..base.clone() };
-        all.splice(at..=at, rules(socket, &users)?);
-        place = place.map(|_| users);
+    let visits = |seen: &Seen| matches!(&seen.meaning, Meaning::Visits(to) if **to == *DOCKER_USER);
+    if let Some(at) = all.iter().position(visits) {
+        place = Chain { name: DOCKER_USER.to_owned(), ..base.clone() };
+        let users = rules(socket, &place)?;
+        there = own(&users);
+        all.splice(at..=at, users);
     }
-    let there = match &place {
-        Some(place) => own(&rules(socket, place)?),
-        None => Sides::default(),
-    };
+    let place = iptables.then_some(place);
+    let mut accepted = Sides::default();
     for seen in all.iter().filter(|seen| !seen.ours) {
         match seen.meaning {
             Meaning::Accepts { side, group: wanted, mask } if (group ^ wanted) & mask == 0 => {
