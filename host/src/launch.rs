@@ -23,6 +23,7 @@ use crate::{
     cache::Cache,
     collect, decide,
     failure::{Failure, Status},
+    print,
     request::Request,
 };
 
@@ -124,7 +125,7 @@ impl<'a> Launch<'a> {
             Ok(receipt) => receipt,
             Err(lost) => return Ok(Attempt::Lost(lost)),
         };
-        match self.start(&mut receipt, &command, host, &standing.gone) {
+        match self.start(&mut receipt, &command, host, &standing.gone, audit) {
             Ok((running, held, terminal)) => {
                 let litter = !standing.gone.is_empty();
                 Ok(Attempt::Launched(Box::new(Launched {
@@ -183,6 +184,7 @@ impl<'a> Launch<'a> {
         command: &[Argument],
         host: &mut Socket,
         gone: &[Record],
+        audit: &mut Audit,
     ) -> Result<(Running, Held, Option<Terminal>), Stopped> {
         let terminal = Terminal::for_operator()?;
         let term = std::env::var("TERM").ok().filter(|_| terminal.is_some());
@@ -198,6 +200,7 @@ impl<'a> Launch<'a> {
             terminal.give_to(identity::host_root(receipt.record()))?;
         }
         let held = self.connect(receipt, &waiting, host, gone)?;
+        tell_firewalls(receipt.record(), &held, audit).map_err(Stopped::Failed)?;
         Ok((waiting.open_gate()?, held, terminal))
     }
 
@@ -319,6 +322,19 @@ impl From<nshost_kernel::Error> for Stopped {
     fn from(error: nshost_kernel::Error) -> Self {
         if error.is_conflict() { Stopped::Lost(error) } else { Stopped::Failed(error.into()) }
     }
+}
+
+/// Before the command starts: else it would be deaf, and nobody knew why.
+fn tell_firewalls(record: &Record, held: &Held, audit: &mut Audit) -> Result<(), Failure> {
+    if held.refusing().is_empty() && record.passing.is_empty() {
+        return Ok(());
+    }
+    held.refusing().iter().for_each(print::refusing);
+    audit.event("firewall", || {
+        let refusing = held.refusing().iter().map(|it| json!({ "what": it.what, "remedy": it.remedy }));
+        let passing = record.passing.iter().map(|hold| json!({ "v6": hold.v6, "chain": hold.chain }));
+        json!({ "refusing": refusing.collect::<Vec<_>>(), "passing": passing.collect::<Vec<_>>() })
+    })
 }
 
 /// What was not undone, and who will.

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use nshost_kernel::firewall::Refusing;
 use nshost_plan::{Namespace, Plan, show};
 use nshost_policy::{
     Grants, Refusal, RefusalKind,
@@ -69,6 +70,15 @@ pub fn failure(failure: &Failure) {
     for other in &failure.besides {
         self::failure(other);
     }
+}
+
+/// A firewall by which the container that is about to start is deaf.
+pub fn refusing(refusing: &Refusing) {
+    let Refusing { what, remedy } = refusing;
+    line(&format!(
+        "{} {what} what is routed to and from this container; {remedy}",
+        inked(Ink::Red, "nshost!")
+    ));
 }
 
 /// What a script said.

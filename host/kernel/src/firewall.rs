@@ -1,54 +1,495 @@
-//! Other people's firewalls, so far as they concern what we route.
+//! Other people's firewalls, so far as they concern what we route: which of them refuses it, and letting it
+//! through where the operator has granted that.
+//!
+//! Each base chain decides for itself: that ours accept a packet does not help it in a chain whose policy is to
+//! drop, as Docker's is for `FORWARD`. There, two rules for all containers that may pass accept what comes in by,
+//! and what goes out by, a link of the group [`PASSING`]: which our own tables guard, so that these rules open
+//! nothing that those do not close. They are matches of iptables' own (`xt_devgroup`), since iptables cannot read
+//! nftables' `iifgroup` back, and carry a comment by which they are told from the operator's. Native chains of
+//! others are never changed.
+//!
+//! A rule counts as letting a container through only if it says so by its links' group, which no rule can by
+//! accident. What else a firewall accepts is its own business.
 
-use std::ffi::CStr;
+use std::{
+    ffi::{CStr, CString},
+    fs,
+};
 
-use netlink_bindings::nftables::{Nfgenmsg, OpGetchainDump, OpNewchainDo};
+use netlink_bindings::nftables::{
+    CmpOps, ExprOps, IterableExprAttrs, IterableRuleAttrs, Nfgenmsg, OpGetchainDump, OpGetruleDump,
+    OpNewchainDo, OpNewruleDo, PushExprListAttrs, Registers, VerdictCode,
+};
+use nshost_ledger::{HostLock, PassHold, Receipt, Record};
+use nshost_plan::Family;
 
 use crate::{
     Error,
     netlink::{Batch, Socket, retry},
-    nft::message,
-    ruleset::TABLES,
+    nft::{Transaction, message},
+    rule::protocol_family,
+    ruleset::{GROUP, PASSING, TABLES, group},
+    table::family,
 };
 
-/// A chain that sees routed packets.
-#[derive(Debug)]
-pub(crate) struct ForwardChain {
-    /// Family and name of its table.
-    pub(crate) table: String,
-    pub(crate) name: String,
-    /// Whether packets that none of its rules accepts are dropped.
-    pub(crate) drops: bool,
+/// How our rules are told from others.
+const COMMENT: &[u8] = b"nshost";
+const DOCKER_USER: &CStr = c"DOCKER-USER";
+/// `linux/netfilter/xt_devgroup.h`.
+const MATCH_SOURCE: u32 = 1;
+const MATCH_DESTINATION: u32 = 4;
+/// `XT_MAX_COMMENT_LEN`.
+const COMMENT_LENGTH: usize = 256;
+const STEP: &str = "pass firewall";
+
+/// A firewall that refuses what is routed to and from a container, or may do so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusing {
+    /// Which it is, and what it does, to be followed by "what is routed to and from …".
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
-/// Chains of other tables than ours that are hooked into routing, or that Docker has for its operator.
-pub(crate) fn forward_chains() -> Result<Vec<ForwardChain>, Error> {
+/// By which of its links a packet is known to be a container's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    In,
+    Out,
+}
+
+/// Whether something holds for packets that come in by a link, and for those that go out by one.
+type Sides = [bool; 2];
+
+/// A chain of the host's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Chain {
+    family: u8,
+    table: CString,
+    name: CString,
+}
+
+/// A chain that sees all routed packets.
+struct Base {
+    chain: Chain,
+    /// Whether its policy is to drop.
+    drops: bool,
+}
+
+/// A base chain that refuses what is routed for a container.
+struct Refusal {
+    base: Chain,
+    /// Where our rules belong, if it is of iptables.
+    place: Option<Chain>,
+    /// Which of them are there.
+    there: Sides,
+}
+
+/// What is known of a rule.
+struct Seen {
+    handle: u64,
+    meaning: Meaning,
+    ours: bool,
+}
+
+enum Meaning {
+    /// Accepts whatever is on this side of a link whose group is `group` under `mask`.
+    Accepts {
+        side: Side,
+        group: u32,
+        mask: u32,
+    },
+    AcceptsAll,
+    RefusesAll,
+    /// Whatever comes to it goes through that chain.
+    Visits(CString),
+    /// Of some packets only, or of none.
+    Other,
+}
+
+/// Has other people's firewalls let the container through, where that is granted; in force when this returns.
+/// What refuses it then still. To be called when our own tables guard its links.
+pub(crate) fn settle(
+    receipt: &mut Receipt,
+    lock: &HostLock,
+    socket: &mut Socket,
+) -> Result<Vec<Refusing>, Error> {
+    let record = receipt.record();
+    let families = families(record);
+    let group = group(record);
+    let refusals = retry(|| refusals(socket, &families, group))?;
+    let (passable, refusing): (Vec<Refusal>, Vec<Refusal>) =
+        refusals.into_iter().partition(|refusal| record.passes && refusal.place.is_some());
+    if !passable.is_empty() {
+        let holds = passable.iter().filter_map(|refusal| refusal.place.as_ref()).map(Chain::hold).collect();
+        receipt.passes(lock, holds).map_err(|e| Error::new("write down", STEP, std::io::Error::other(e)))?;
+        let mut transaction = Transaction::new();
+        for (place, there) in passable.iter().filter_map(|r| Some((r.place.as_ref()?, r.there))) {
+            for side in [Side::Out, Side::In].into_iter().filter(|side| !there[*side as usize]) {
+                transaction.insert_foreign(place.family, &place.table, &place.name, &rule(side));
+            }
+        }
+        if !transaction.is_empty() {
+            transaction.commit(socket).map_err(|error| {
+                error.hint(
+                    "the grants let it pass other firewalls ([firewall] pass = true), which takes xt_devgroup and \
+                     xt_comment in the kernel; without pass it is launched, and told what drops its packets",
+                )
+            })?;
+        }
+    }
+    let mut told: Vec<Refusing> = refusing.iter().map(|refusal| refusal.tell(group)).collect();
+    told.extend(legacy(&families));
+    Ok(told)
+}
+
+/// Takes out of other people's firewalls what none of the `others` needs, as far as it is there.
+pub(crate) fn take_out(record: &Record, others: &[Record], socket: &mut Socket) -> Vec<Error> {
+    let needed = |hold: &PassHold| others.iter().any(|other| other.passing.contains(hold));
+    let unneeded = record.passing.iter().filter(|hold| !needed(hold));
+    unneeded.filter_map(|hold| take_out_of(&Chain::of(hold), socket).err()).collect()
+}
+
+/// Rules may go while they are looked at: a firewall is loaded anew.
+fn take_out_of(chain: &Chain, socket: &mut Socket) -> Result<(), Error> {
+    let mut tries = 1;
+    loop {
+        let mut transaction = Transaction::new();
+        for seen in retry(|| rules(socket, chain))?.iter().filter(|seen| seen.ours) {
+            transaction.delete_foreign(chain.family, &chain.table, &chain.name, seen.handle);
+        }
+        if transaction.is_empty() {
+            return Ok(());
+        }
+        match transaction.commit(socket) {
+            Err(error) if error.errno() == Some(libc::ENOENT) && tries < 5 => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+/// What would refuse a container that has no more than the usual grants.
+pub(crate) fn refusing() -> Result<Vec<Refusing>, Error> {
     let mut socket = Socket::netfilter()?;
-    retry(|| {
-        let (mut batch, mut chains) = (Batch::default(), Vec::new());
-        let kind = message(libc::NFT_MSG_GETCHAIN);
-        batch.push(kind, libc::NLM_F_DUMP, "list firewall chains", "of the host", |bytes| {
-            drop(OpGetchainDump::encode_request(bytes, &Nfgenmsg::new()));
-        });
-        socket.query(batch, |_, _, body| chains.extend(forward_chain(body)))?;
-        Ok(chains)
+    let refusals = retry(|| refusals(&mut socket, &[Family::V4, Family::V6], GROUP))?;
+    Ok(refusals.iter().map(|refusal| refusal.tell(GROUP)).collect())
+}
+
+/// What `iptables-legacy` has loaded cannot be seen by way of nftables.
+pub(crate) fn legacy(families: &[Family]) -> Option<Refusing> {
+    let loaded = |family: &Family| {
+        let file = match family {
+            Family::V4 => "/proc/net/ip_tables_names",
+            Family::V6 => "/proc/net/ip6_tables_names",
+        };
+        fs::read_to_string(file).is_ok_and(|names| names.lines().any(|name| name == "filter"))
+    };
+    families.iter().any(loaded).then(|| Refusing {
+        what: "legacy iptables has a filter, which nshost cannot see; it may drop".to_string(),
+        remedy: "look whether it does: iptables-legacy -S FORWARD".to_string(),
     })
 }
 
-fn forward_chain(body: &[u8]) -> Option<ForwardChain> {
+/// Those for which packets are routed.
+fn families(record: &Record) -> Vec<Family> {
+    let plan = &record.plan;
+    let addresses = plan.masquerades().map(|m| m.source).chain(plan.forwards().map(|forward| forward.to));
+    let mut families: Vec<Family> = addresses.map(family).collect();
+    families.sort_by_key(|family| *family == Family::V6);
+    families.dedup();
+    families
+}
+
+/// The base chains that refuse what is routed for links of the group.
+fn refusals(socket: &mut Socket, families: &[Family], group: u32) -> Result<Vec<Refusal>, Error> {
+    let mut refusals = Vec::new();
+    for base in base_chains(socket, families)? {
+        refusals.extend(refusal(socket, base, group)?);
+    }
+    Ok(refusals)
+}
+
+fn refusal(socket: &mut Socket, base: Base, group: u32) -> Result<Option<Refusal>, Error> {
+    let Base { chain: base, mut drops } = base;
+    let iptables = base.is_iptables();
+    let mut all = rules(socket, &base)?;
+    let (mut place, mut there) = (base.clone(), own(&all));
+    // What Docker leaves to the operator is looked at as if it stood where Docker goes there.
+    let visits = |seen: &Seen| matches!(&seen.meaning, Meaning::Visits(to) if **to == *DOCKER_USER);
+    if let Some(at) = all.iter().position(visits) {
+        place = Chain { name: DOCKER_USER.to_owned(), ..base.clone() };
+        let users = rules(socket, &place)?;
+        there = own(&users);
+        all.splice(at..=at, users);
+    }
+    let place = iptables.then_some(place);
+    let mut accepted = Sides::default();
+    for seen in all.iter().filter(|seen| !seen.ours) {
+        match seen.meaning {
+            Meaning::Accepts { side, group: wanted, mask } if (group ^ wanted) & mask == 0 => {
+                accepted[side as usize] = true;
+            }
+            Meaning::AcceptsAll => accepted = [true; 2],
+            Meaning::RefusesAll => {
+                drops = true;
+                break;
+            }
+            Meaning::Accepts { .. } | Meaning::Visits(_) | Meaning::Other => {}
+        }
+    }
+    let refuses = drops && accepted != [true; 2];
+    Ok(refuses.then_some(Refusal { base, place, there }))
+}
+
+/// For which sides our rules are among these.
+fn own(rules: &[Seen]) -> Sides {
+    let mut there = Sides::default();
+    for seen in rules.iter().filter(|seen| seen.ours) {
+        if let Meaning::Accepts { side, .. } = seen.meaning {
+            there[side as usize] = true;
+        }
+    }
+    there
+}
+
+impl Refusal {
+    fn tell(&self, group: u32) -> Refusing {
+        let remedy = match self.place {
+            Some(_) => "with the grant `[firewall] pass = true` it lets that through".to_string(),
+            None => format!("let that chain accept `iifgroup {group:#x}` and `oifgroup {group:#x}`"),
+        };
+        Refusing { what: format!("{} drops", self.base.show()), remedy }
+    }
+}
+
+impl Chain {
+    /// Whether it is the one that iptables has for routed packets.
+    fn is_iptables(&self) -> bool {
+        let families = [libc::NFPROTO_IPV4, libc::NFPROTO_IPV6];
+        families.contains(&self.family.into()) && *self.table == *c"filter" && *self.name == *c"FORWARD"
+    }
+
+    fn hold(&self) -> PassHold {
+        let v6 = i32::from(self.family) == libc::NFPROTO_IPV6;
+        PassHold { v6, chain: self.name.to_string_lossy().into_owned() }
+    }
+
+    fn of(hold: &PassHold) -> Chain {
+        let family = if hold.v6 { Family::V6 } else { Family::V4 };
+        // It has none: it was a C string when it was written down.
+        let name = CString::new(hold.chain.replace('\0', "")).unwrap_or_default();
+        Chain { family: protocol_family(family) as u8, table: c"filter".to_owned(), name }
+    }
+
+    fn show(&self) -> String {
+        let family = match i32::from(self.family) {
+            libc::NFPROTO_IPV4 => "ip",
+            libc::NFPROTO_IPV6 => "ip6",
+            _ => "inet",
+        };
+        format!("{family} {} {}", self.table.to_string_lossy(), self.name.to_string_lossy())
+    }
+
+    fn header(&self) -> Nfgenmsg {
+        let mut header = Nfgenmsg::new();
+        header.nfgen_family = self.family;
+        header
+    }
+}
+
+/// Chains of other tables than ours that see all routed packets of these families.
+fn base_chains(socket: &mut Socket, families: &[Family]) -> Result<Vec<Base>, Error> {
+    let (mut batch, mut chains) = (Batch::default(), Vec::new());
+    let kind = message(libc::NFT_MSG_GETCHAIN);
+    batch.push(kind, libc::NLM_F_DUMP, "list firewall chains", "of the host", |bytes| {
+        drop(OpGetchainDump::encode_request(bytes, &Nfgenmsg::new()));
+    });
+    socket.query(batch, |_, _, body| chains.extend(base_chain(body, families)))?;
+    Ok(chains)
+}
+
+fn base_chain(body: &[u8], families: &[Family]) -> Option<Base> {
     let (header, chain) = OpNewchainDo::decode_request(body);
-    let family = match i32::from(header.nfgen_family) {
-        libc::NFPROTO_IPV4 => "ip",
-        libc::NFPROTO_IPV6 => "ip6",
-        libc::NFPROTO_INET => "inet",
-        _ => return None,
-    };
-    let text = |text: &CStr| text.to_string_lossy().into_owned();
-    let (table, name) = (chain.get_table().ok()?, text(chain.get_name().ok()?));
-    let hooked = chain.get_hook().is_ok_and(|hook| hook.get_num() == Ok(libc::NF_INET_FORWARD as u32));
-    if TABLES.iter().any(|ours| ours.name == table) || !(hooked || name == "DOCKER-USER") {
+    let family = i32::from(header.nfgen_family);
+    if family != libc::NFPROTO_INET && !families.iter().any(|wanted| protocol_family(*wanted) == family) {
         return None;
     }
-    let drops = hooked && chain.get_policy() == Ok(libc::NF_DROP as u32);
-    Some(ForwardChain { table: format!("{family} {}", text(table)), name, drops })
+    let table = chain.get_table().ok()?;
+    let hooked = chain.get_hook().is_ok_and(|hook| hook.get_num() == Ok(libc::NF_INET_FORWARD as u32));
+    if !hooked || TABLES.iter().any(|ours| ours.name == table) {
+        return None;
+    }
+    let drops = chain.get_policy() == Ok(libc::NF_DROP as u32);
+    let name = chain.get_name().ok()?.to_owned();
+    Some(Base { chain: Chain { family: header.nfgen_family, table: table.to_owned(), name }, drops })
+}
+
+/// A chain's rules in their order; none if there is no such chain.
+fn rules(socket: &mut Socket, chain: &Chain) -> Result<Vec<Seen>, Error> {
+    let (mut batch, mut rules) = (Batch::default(), Vec::new());
+    let kind = message(libc::NFT_MSG_GETRULE);
+    batch.push(kind, libc::NLM_F_DUMP, "list firewall rules", chain.show(), |bytes| {
+        let request = OpGetruleDump::encode_request(bytes, &chain.header());
+        drop(request.push_table(&chain.table).push_chain(&chain.name));
+    });
+    let listed = socket.query(batch, |_, _, body| {
+        let (header, attributes) = OpNewruleDo::decode_request(body);
+        // Kernels differ in what they leave out of the list.
+        let its = header.nfgen_family == chain.family
+            && attributes.get_table() == Ok(chain.table.as_c_str())
+            && attributes.get_chain() == Ok(chain.name.as_c_str());
+        if its {
+            rules.push(Seen::read(&attributes));
+        }
+    });
+    match listed {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
+        listed => listed.map(|()| rules),
+    }
+}
+
+impl Seen {
+    fn read(rule: &IterableRuleAttrs<'_>) -> Seen {
+        let mut reading = Reading::default();
+        for expression in rule.get_expressions().into_iter().flat_map(|list| list.get_elem()) {
+            reading.take(&expression);
+        }
+        let ours = reading.commented
+            && matches!(reading.meaning(), Meaning::Accepts { group: PASSING, mask: u32::MAX, .. });
+        Seen { handle: rule.get_handle().unwrap_or(0), meaning: reading.meaning(), ours }
+    }
+}
+
+/// A rule, as far as it was read.
+#[derive(Default)]
+struct Reading {
+    /// The conditions that are understood, each a side, a group and a mask.
+    groups: Vec<(Side, u32, u32)>,
+    /// Whether there are others.
+    narrow: bool,
+    /// What was loaded last, if it is an interface's group.
+    loaded: Option<Side>,
+    commented: bool,
+    end: Option<End>,
+}
+
+#[derive(Clone)]
+enum End {
+    Accept,
+    Refuse,
+    Visit(CString),
+}
+
+impl Reading {
+    fn take(&mut self, expression: &IterableExprAttrs<'_>) {
+        let loaded = self.loaded.take();
+        let Ok(data) = expression.get_data() else {
+            self.narrow |= expression.get_name() != Ok(c"notrack");
+            return;
+        };
+        match data {
+            ExprOps::Counter(_) | ExprOps::Log(_) => self.loaded = loaded,
+            ExprOps::Meta(meta) => {
+                self.loaded = match meta.get_key().map(|key| key as libc::c_int) {
+                    Ok(libc::NFT_META_IIFGROUP) => Some(Side::In),
+                    Ok(libc::NFT_META_OIFGROUP) => Some(Side::Out),
+                    _ => None,
+                };
+                self.narrow |= self.loaded.is_none();
+            }
+            ExprOps::Cmp(compare) => {
+                let equal = compare.get_op() == Ok(CmpOps::Eq as u32);
+                let value = compare.get_data().and_then(|data| data.get_value()).ok();
+                match (loaded, value.and_then(|bytes| bytes.try_into().ok())) {
+                    (Some(side), Some(bytes)) if equal => {
+                        self.groups.push((side, u32::from_ne_bytes(bytes), u32::MAX));
+                    }
+                    _ => self.narrow = true,
+                }
+            }
+            ExprOps::Match(of) => {
+                let info = of.get_info().unwrap_or_default();
+                match of.get_name().map(CStr::to_bytes) {
+                    Ok(b"devgroup") => match read_devgroup(info) {
+                        Some(groups) => self.groups.extend(groups),
+                        None => self.narrow = true,
+                    },
+                    Ok(b"comment") => self.commented |= info.split(|byte| *byte == 0).next() == Some(COMMENT),
+                    _ => self.narrow = true,
+                }
+            }
+            ExprOps::Immediate(immediate) => {
+                let verdict = immediate.get_data().and_then(|data| data.get_verdict());
+                let code = verdict.clone().and_then(|verdict| verdict.get_code()).ok();
+                let to = verdict.and_then(|verdict| verdict.get_chain()).ok();
+                self.end = match (code.and_then(|code| VerdictCode::from_value(code.into())), to) {
+                    (Some(VerdictCode::Accept), _) => Some(End::Accept),
+                    (Some(VerdictCode::Drop), _) => Some(End::Refuse),
+                    (Some(VerdictCode::Jump | VerdictCode::Goto), Some(to)) => {
+                        Some(End::Visit(to.to_owned()))
+                    }
+                    _ => None,
+                };
+            }
+            ExprOps::Reject(_) => self.end = Some(End::Refuse),
+            ExprOps::Target(target) => {
+                let refuses = matches!(target.get_name().map(CStr::to_bytes), Ok(b"REJECT" | b"DROP"));
+                self.end = refuses.then_some(End::Refuse);
+            }
+            _ => self.narrow = true,
+        }
+    }
+
+    fn meaning(&self) -> Meaning {
+        match (&self.end, &self.groups[..]) {
+            (Some(End::Accept), [(side, group, mask)]) if !self.narrow => {
+                Meaning::Accepts { side: *side, group: *group, mask: *mask }
+            }
+            (Some(End::Accept), []) if !self.narrow => Meaning::AcceptsAll,
+            (Some(End::Refuse), []) if !self.narrow => Meaning::RefusesAll,
+            (Some(End::Visit(to)), []) if !self.narrow => Meaning::Visits(to.clone()),
+            _ => Meaning::Other,
+        }
+    }
+}
+
+/// `struct xt_devgroup_info`; none if it asks for what a group is not.
+fn read_devgroup(info: &[u8]) -> Option<Vec<(Side, u32, u32)>> {
+    let word = |at: usize| Some(u32::from_ne_bytes(*info.get(at * 4..)?.first_chunk()?));
+    let flags = word(0)?;
+    if flags & !(MATCH_SOURCE | MATCH_DESTINATION) != 0 {
+        return None;
+    }
+    let mut groups = Vec::new();
+    if flags & MATCH_SOURCE != 0 {
+        groups.push((Side::In, word(1)?, word(2)?));
+    }
+    if flags & MATCH_DESTINATION != 0 {
+        groups.push((Side::Out, word(3)?, word(4)?));
+    }
+    Some(groups)
+}
+
+/// `-m devgroup --src-group PASSING -m comment --comment nshost -j ACCEPT`, or `--dst-group`.
+fn rule(side: Side) -> Vec<u8> {
+    let all = u32::MAX;
+    let words = match side {
+        Side::In => [MATCH_SOURCE, PASSING, all, 0, 0],
+        Side::Out => [MATCH_DESTINATION, 0, 0, PASSING, all],
+    };
+    let mut group: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).collect();
+    // `XT_ALIGN`.
+    group.resize(group.len().next_multiple_of(align_of::<u64>()), 0);
+    let mut comment = COMMENT.to_vec();
+    comment.resize(COMMENT_LENGTH, 0);
+    let mut bytes = Vec::with_capacity(512);
+    for (name, info) in [(c"devgroup", &group), (c"comment", &comment)] {
+        let list = PushExprListAttrs::new(&mut bytes);
+        drop(list.nested_elem().nested_data_match().push_name(name).push_rev(0).push_info(info));
+    }
+    drop(PushExprListAttrs::new(&mut bytes).nested_elem().nested_data_counter());
+    let immediate = PushExprListAttrs::new(&mut bytes).nested_elem().nested_data_immediate();
+    let verdict = immediate.push_dreg(Registers::RegVerdict as u32).nested_data().nested_verdict();
+    drop(verdict.push_code(VerdictCode::Accept as u32));
+    bytes
 }

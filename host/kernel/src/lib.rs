@@ -11,7 +11,7 @@ mod conntrack;
 pub mod container;
 mod error;
 pub mod facts;
-mod firewall;
+pub mod firewall;
 mod forwarding;
 mod guard;
 pub mod host;

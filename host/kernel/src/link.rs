@@ -19,7 +19,7 @@ use nshost_plan::{Address, Interface, LinkId, LinkName, Plan, Side, Step, Veth};
 use crate::{
     Error, address,
     netlink::{Batch, Socket, retry},
-    ruleset::GROUP,
+    ruleset::{GROUP, PASSES, group},
 };
 
 /// The index of `lo` in every network namespace (`LOOPBACK_IFINDEX`).
@@ -72,7 +72,7 @@ pub(crate) fn create(
 ) -> Result<Vec<Ends>, Error> {
     let mut batch = Batch::default();
     for ((_, veth), mac) in record.plan.links().zip(&record.macs) {
-        push_create(&mut batch, veth, *mac, container);
+        push_create(&mut batch, veth, *mac, group(record), container);
         push_get(&mut batch, veth.host.as_str());
     }
     let mut ends = vec![Ends::default(); record.plan.links().count()];
@@ -88,14 +88,14 @@ pub(crate) fn create(
 /// Not up: the kernel refuses that for the container's end (ENOTCONN), since its other end is not there
 /// yet; and a host's end that is up before the other is taken out of use again at the first look, for which
 /// the kernel waits as for queues.
-fn push_create(batch: &mut Batch, veth: &Veth, mac: Mac, container: BorrowedFd<'_>) {
+fn push_create(batch: &mut Batch, veth: &Veth, mac: Mac, group: u32, container: BorrowedFd<'_>) {
     let subject = format!("{} (host) — {} (container)", veth.host, veth.container);
     let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
     batch.push(libc::RTM_NEWLINK, flags, "make veth", subject, |bytes| {
         OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new())
             .push_ifname_bytes(veth.host.as_str().as_bytes())
             .push_address(&mac)
-            .push_group(GROUP)
+            .push_group(group)
             .push_num_tx_queues(QUEUES)
             .push_num_rx_queues(QUEUES);
         let info = utils::push_nested_header(bytes, libc::IFLA_LINKINFO);
@@ -361,7 +361,7 @@ impl Seen {
             up: header.ifi_flags & UP != 0,
             in_use: attributes.get_operstate() == Ok(IN_USE),
             loopback: header.ifi_flags & libc::IFF_LOOPBACK as u32 != 0,
-            ours: attributes.get_group() == Ok(GROUP),
+            ours: attributes.get_group().is_ok_and(|group| group & !PASSES == GROUP),
             mac: attributes.get_address().ok().and_then(|bytes| bytes.try_into().ok()),
             peer: attributes.get_link().ok(),
             is_veth: kind == Some(c"veth"),

@@ -7,6 +7,7 @@ use nshost_plan::{Interface, Plan, Side, Step};
 
 use crate::{
     Error, address, conntrack,
+    firewall::{self, Refusing},
     forwarding::{self, Closed},
     link::{self, Ends},
     netlink::{Batch, Socket},
@@ -25,8 +26,17 @@ pub type Others<'a> = dyn Fn() -> Result<Vec<Record>, Error> + 'a;
 pub struct Held {
     /// The right to change the tables that guard its links, if it has any.
     owner: Option<Owner>,
+    /// What of other people's firewalls refuses what is routed for it.
+    refusing: Vec<Refusing>,
     /// The ports of the host that lead to it.
     _ports: Ports,
+}
+
+impl Held {
+    /// What of other people's firewalls refuses what is routed to and from the container: it is deaf by that way.
+    pub fn refusing(&self) -> &[Refusing] {
+        &self.refusing
+    }
 }
 
 /// Makes what the receipt's plan says about the network, on the host by `host` and in the container's
@@ -96,14 +106,32 @@ fn guard(
     // On a host that was made for this container alone there is nobody else to guard, or to reach.
     let alone = receipt.record().host_is_private && !receipt.record().has_nat();
     // Closed before it is opened.
-    let owner = (!alone).then(|| table::join(receipt, lock, others, &closed, &sysctls)).transpose()?;
-    match forwarding::turn_on(&sysctls, receipt.plan(), &closed) {
-        Ok(()) => Ok(Held { owner, _ports: ports }),
+    let mut owner = (!alone).then(|| table::join(receipt, lock, others, &closed, &sysctls)).transpose()?;
+    let opened = open(receipt, lock, &closed, &sysctls, owner.as_mut());
+    match opened {
+        Ok(refusing) => Ok(Held { owner, refusing, _ports: ports }),
         Err(error) => {
             owner.into_iter().for_each(Owner::linger);
             Err(error)
         }
     }
+}
+
+/// Lets the host route what the plan asks for, and asks other firewalls to.
+fn open(
+    receipt: &mut Receipt,
+    lock: &HostLock,
+    closed: &Closed,
+    sysctls: &Sysctls,
+    owner: Option<&mut Owner>,
+) -> Result<Vec<Refusing>, Error> {
+    let routed = receipt.record().has_nat() && !receipt.record().host_is_private;
+    let refusing = match owner.filter(|_| routed) {
+        Some(owner) => firewall::settle(receipt, lock, owner.socket())?,
+        None => Vec::new(),
+    };
+    forwarding::turn_on(sysctls, receipt.plan(), closed)?;
+    Ok(refusing)
 }
 
 /// Undoes what this process has made, so far as nobody does it better: the container's links go with its
@@ -113,7 +141,9 @@ pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>,
     let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else {
         return (None, Vec::new());
     };
-    let (closed, mut errors) = close(record, others);
+    let mut errors = firewall::take_out(record, others, owner.socket());
+    let (closed, unclosed) = close(record, others);
+    errors.extend(unclosed);
     // What is still open stays closed in the table.
     if errors.is_empty() {
         errors.extend(table::leave(record, &mut owner, &closed).err());
@@ -130,7 +160,15 @@ pub fn take_down(record: &Record, lock: &HostLock, others: &[Record]) -> Vec<Err
     if !record.has_links() {
         return Vec::new();
     }
-    let (closed, mut errors) = close(record, others);
+    let mut errors = Vec::new();
+    if !record.passing.is_empty() {
+        match Socket::netfilter() {
+            Ok(mut socket) => errors.extend(firewall::take_out(record, others, &mut socket)),
+            Err(error) => errors.push(error),
+        }
+    }
+    let (closed, unclosed) = close(record, others);
+    errors.extend(unclosed);
     if errors.is_empty() {
         errors.extend(table::clear(record, None, lock, others, &closed).err());
     }

@@ -4,9 +4,9 @@ use std::ffi::CStr;
 
 use netlink_bindings::{
     nftables::{
-        Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo, OpGetsetelemDo, OpGettableDo,
-        OpNewchainDo, OpNewruleDo, OpNewsetDo, OpNewsetelemDo, OpNewtableDo, PushSetelemListAttrs, SetFlags,
-        TableFlags,
+        Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelruleDo, OpDelsetelemDo, OpDeltableDo, OpGetsetelemDo,
+        OpGettableDo, OpNewchainDo, OpNewruleDo, OpNewsetDo, OpNewsetelemDo, OpNewtableDo,
+        PushSetelemListAttrs, SetFlags, TableFlags,
     },
     traits::Pusher,
     utils,
@@ -131,6 +131,26 @@ impl Transaction {
                 attributes = attributes.push_userdata(&comment_data(rule.comment()));
             }
             attributes.nested_expressions().as_vec_mut().extend(rule.expressions());
+        });
+    }
+
+    /// Puts a rule of these expressions before all others of a chain that is not ours.
+    pub(crate) fn insert_foreign(&mut self, family: u8, table: &CStr, chain: &CStr, expressions: &[u8]) {
+        let subject = format!("rule in {}", chain.to_string_lossy());
+        self.push(libc::NFT_MSG_NEWRULE, CREATE, subject, |bytes| {
+            let rule =
+                OpNewruleDo::encode_request(bytes, &header_of(family)).push_table(table).push_chain(chain);
+            rule.nested_expressions().as_vec_mut().extend(expressions);
+        });
+    }
+
+    /// Takes a rule out of such a chain; one that is not there fails the transaction.
+    pub(crate) fn delete_foreign(&mut self, family: u8, table: &CStr, chain: &CStr, handle: u64) {
+        let subject = format!("rule in {}", chain.to_string_lossy());
+        self.push(libc::NFT_MSG_DELRULE, 0, subject, |bytes| {
+            let rule =
+                OpDelruleDo::encode_request(bytes, &header_of(family)).push_table(table).push_chain(chain);
+            drop(rule.push_handle(handle));
         });
     }
 
@@ -408,8 +428,12 @@ pub(crate) fn message(kind: libc::c_int) -> u16 {
 }
 
 fn header() -> Nfgenmsg {
+    header_of(INET)
+}
+
+fn header_of(family: u8) -> Nfgenmsg {
     let mut header = Nfgenmsg::new();
-    header.nfgen_family = INET;
+    header.nfgen_family = family;
     header
 }
 

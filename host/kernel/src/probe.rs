@@ -11,7 +11,7 @@ use nix::{
     sched::CloneFlags,
     unistd::{AccessFlags, access, geteuid},
 };
-use nshost_plan::Namespace;
+use nshost_plan::{Family, Namespace};
 
 use crate::{
     clone, firewall, host,
@@ -225,42 +225,25 @@ fn other_firewalls() -> Probe {
     if !geteuid().is_root() {
         return present(NAME, "none in a private host");
     }
-    let chains = match firewall::forward_chains() {
-        Ok(chains) => chains,
+    let refusing = match firewall::refusing() {
+        Ok(refusing) => refusing,
         Err(error) => return lacking(NAME, State::Forbidden, error.to_string(), "run as root"),
     };
-    let dropping: Vec<String> = chains
-        .iter()
-        .filter(|chain| chain.drops)
-        .map(|chain| format!("{} {}", chain.table, chain.name))
-        .collect();
-    if dropping.is_empty() {
-        return present(NAME, "none drops what it does not know");
-    }
-    let docker = chains.iter().any(|chain| chain.name == "DOCKER-USER")
-        || dropping.iter().any(|d| d.ends_with(" FORWARD"));
-    let detail = format!("by default drops what is routed to and from containers: {}", dropping.join(", "));
-    let remedy = if docker {
-        "for each host end: iptables -I DOCKER-USER -i LINK -j ACCEPT, and the same with -o \
-         (without Docker: -I FORWARD)"
-    } else {
-        "let that chain accept the containers' links, by iifname and by oifname"
-    };
-    lacking(NAME, State::Disabled, detail, remedy)
+    let Some(first) = refusing.first() else { return present(NAME, "none drops what it does not know") };
+    let what: Vec<&str> = refusing.iter().map(|refusing| refusing.what.as_str()).collect();
+    let detail = format!("{} what is routed to and from containers", what.join(", "));
+    lacking(NAME, State::Disabled, detail, first.remedy.as_str())
 }
 
-/// What `iptables-legacy` has loaded cannot be seen by way of nftables.
 fn legacy_firewall() -> Probe {
     const NAME: &str = "legacy iptables";
-    let loaded = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"]
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok())
-        .any(|names| names.lines().any(|name| name == "filter"));
-    if !loaded {
-        return present(NAME, "has no filter");
+    match firewall::legacy(&[Family::V4, Family::V6]) {
+        None => present(NAME, "has no filter"),
+        Some(refusing) => {
+            let detail = format!("{} what is routed to and from containers", refusing.what);
+            lacking(NAME, State::Disabled, detail, refusing.remedy)
+        }
     }
-    let remedy = "look whether it drops: iptables-legacy -S FORWARD";
-    lacking(NAME, State::Disabled, "its filter table is in use; nshost cannot see what it drops", remedy)
 }
 
 fn landlock() -> Probe {

@@ -12,7 +12,7 @@ use netlink_bindings::{
 };
 use nshost_plan::Family;
 
-use crate::nft::Set;
+use crate::{nft::Set, ruleset::PASSES};
 
 /// Where keys and looked-up values begin (`NFT_REG32_00`); each further register holds four bytes more.
 const FIRST: u32 = Registers::Reg3200 as u32;
@@ -96,11 +96,11 @@ impl Rule {
             .is(&first_bytes([0xfe, 0x80]))
     }
 
-    /// Only what comes in by, or goes out by, a link of this group.
+    /// Only what comes in by, or goes out by, a link of ours: of this group, whatever else it may do.
     pub(crate) fn by_group(mut self, side: Load, group: u32) -> Self {
         let key = if let Load::In = side { libc::NFT_META_IIFGROUP } else { libc::NFT_META_OIFGROUP };
         self.list().nested_elem().nested_data_meta().push_key(key as u32).push_dreg(FIRST);
-        self.is(&group.to_ne_bytes())
+        self.masked(&(!PASSES).to_ne_bytes()).is(&group.to_ne_bytes())
     }
 
     /// Only ICMP messages (for IPv6: ICMPv6) of this type: its first byte.

@@ -15,12 +15,22 @@ pub(crate) mod nat;
 
 use std::ffi::CStr;
 
+use nshost_ledger::Record;
 use nshost_plan::Family::{self, V4, V6};
 
 use crate::nft::{Element, Field, Keeping, Set, Transaction};
 
 /// The group (`ip link set group`) of the host's ends of all links that nshost makes: "ns".
 pub(crate) const GROUP: u32 = 0x6e73;
+/// The bit of the group that says that other people's firewalls let the link's packets through.
+pub(crate) const PASSES: u32 = 1 << 16;
+/// The group of the links of containers that may pass them.
+pub(crate) const PASSING: u32 = GROUP | PASSES;
+
+/// The group of a container's links.
+pub(crate) fn group(record: &Record) -> u32 {
+    if record.passes { PASSING } else { GROUP }
+}
 
 /// A table, and how it is made.
 pub(crate) struct Table {

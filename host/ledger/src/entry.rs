@@ -14,10 +14,10 @@ use nix::{
 use nshost_plan::codec;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{ForwardingHold, Guarding, ProcessId, Record, store::EntryName};
+use crate::{ForwardingHold, Guarding, PassHold, ProcessId, Record, store::EntryName};
 
 /// The file's first bytes; another format gets another number.
-const MARK: &[u8] = b"nshost2\n";
+const MARK: &[u8] = b"nshost3\n";
 /// The most bytes of a file: the record, and some hundred times the notes of a long life.
 const MAX_BYTES: usize = codec::MAX_FRAME + (1 << 20);
 
@@ -26,6 +26,8 @@ const MAX_BYTES: usize = codec::MAX_FRAME + (1 << 20);
 pub(crate) enum Note {
     /// All forwarding that is needed from now on.
     Forwarding(Vec<ForwardingHold>),
+    /// All chains of other people's firewalls that have to let it through from now on.
+    Passing(Vec<PassHold>),
     /// The container's first process.
     Started(ProcessId),
     /// Where the launcher has the socket that owns the firewall's tables.
@@ -96,6 +98,7 @@ pub(crate) fn parse(name: &EntryName, bytes: &[u8]) -> Content {
     loop {
         match take(&mut rest) {
             Ok(Some(Note::Forwarding(holds))) => record.forwarding = holds,
+            Ok(Some(Note::Passing(holds))) => record.passing = holds,
             Ok(Some(Note::Started(process))) => record.process = Some(process),
             Ok(Some(Note::Guarding(guarding))) => record.guarding = Some(guarding),
             Ok(Some(Note::Gone)) => gone = true,
@@ -202,6 +205,8 @@ mod tests {
             plan: Plan::default(),
             macs: Vec::new(),
             forwarding: Vec::new(),
+            passes: false,
+            passing: Vec::new(),
             process: None,
             guarding: None,
         };

@@ -102,7 +102,7 @@ impl Ledger {
         if !Rc::ptr_eq(&claim.owned.store, &self.store) {
             return Err(Error::Mixed);
         }
-        let plan = permit.into_plan();
+        let (passes, plan) = (permit.passes_firewalls(), permit.into_plan());
         let mut record = Record {
             id: claim.id(),
             name: origin.name,
@@ -115,6 +115,8 @@ impl Ledger {
             macs: new_macs(plan.links().count())?,
             plan,
             forwarding: Vec::new(),
+            passes,
+            passing: Vec::new(),
             process: None,
             guarding: None,
         };

@@ -5,7 +5,7 @@ use std::{os::fd::RawFd, rc::Rc};
 use nshost_plan::Plan;
 
 use crate::{
-    Error, ForwardingHold, Guarding, Host, HostLock, Life, ProcessId, Record,
+    Error, ForwardingHold, Guarding, Host, HostLock, Life, PassHold, ProcessId, Record,
     claim::{Claim, Owned},
     entry::{self, Note},
     ids::Ids,
@@ -61,6 +61,17 @@ impl Receipt {
         }
         self.note(&Note::Forwarding(holds.clone()))?;
         self.record.forwarding = holds;
+        Ok(())
+    }
+
+    /// Writes down all chains of other people's firewalls that have to let this container through from now on.
+    /// To be called before they are changed.
+    pub fn passes(&mut self, lock: &HostLock, holds: Vec<PassHold>) -> Result<(), Error> {
+        if lock.key != self.owned.store.key {
+            return Err(Error::Mixed);
+        }
+        self.note(&Note::Passing(holds.clone()))?;
+        self.record.passing = holds;
         Ok(())
     }
 

@@ -36,6 +36,10 @@ pub struct Record {
     /// Forwarding that has to be put back: interfaces of the host for which this container needs it,
     /// with what was there before anybody of us came.
     pub forwarding: Vec<ForwardingHold>,
+    /// Whether what it routes may be let through other people's firewalls.
+    pub passes: bool,
+    /// Where rules let it through, to be taken out by the last container that needs them.
+    pub passing: Vec<PassHold>,
     /// The container's first process, once it exists.
     pub process: Option<ProcessId>,
     /// Where its launcher has the socket that owns the firewall's tables, from before it changes them.
@@ -85,6 +89,15 @@ pub struct ForwardingHold {
     pub v6: bool,
     /// Whether it was on before the first of us turned it on.
     pub was_on: bool,
+}
+
+/// A need for our rules in a chain of iptables' `filter` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassHold {
+    /// For IPv6 (else IPv4).
+    pub v6: bool,
+    /// The chain.
+    pub chain: String,
 }
 
 impl Record {

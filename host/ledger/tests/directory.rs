@@ -113,8 +113,8 @@ fn whatever_lies_among_the_entries_is_reported_and_left() {
     fs::write(at(4), "garbage, not a record").unwrap();
     fs::write(at(5), &record).unwrap(); // of another number
     fs::write(at(0), &record).unwrap(); // of another id
-    fs::write(at(6), [b"nshost2\n".as_slice(), &[0xff; 4]].concat()).unwrap(); // 4 GiB announced
-    fs::write(at(7), [b"nshost2\n".as_slice(), &[0; 64]].concat()).unwrap();
+    fs::write(at(6), [b"nshost3\n".as_slice(), &[0xff; 4]].concat()).unwrap(); // 4 GiB announced
+    fs::write(at(7), [b"nshost3\n".as_slice(), &[0; 64]].concat()).unwrap();
     fs::File::create(at(8)).unwrap().set_len(1 << 40).unwrap(); // sparse
     for name in ["x", "0001", "9999-x", "-", "00001-0123456789abcdef0123456789abcdef", "a\u{1b}[2Jb"] {
         fs::write(place.join(name), "").unwrap();

@@ -19,21 +19,29 @@ use crate::{
 /// A plan of which every step was granted and fits the host, as far as the facts can tell, and so was
 /// every namespace that it shares with the host. Only [`check`] makes one:
 ///
-/// ```compile_fail,E0423
-/// let forged = nshost_policy::Permit(nshost_plan::Plan::default());
+/// ```compile_fail,E0451
+/// let forged = nshost_policy::Permit { plan: nshost_plan::Plan::default(), passes: true };
 /// ```
 #[derive(Debug)]
-pub struct Permit(Plan);
+pub struct Permit {
+    plan: Plan,
+    passes: bool,
+}
 
 impl Permit {
     /// What was permitted.
     pub fn plan(&self) -> &Plan {
-        &self.0
+        &self.plan
     }
 
     /// What was permitted, for what takes the permit's place.
     pub fn into_plan(self) -> Plan {
-        self.0
+        self.plan
+    }
+
+    /// Whether what it routes may be let through other people's firewalls.
+    pub fn passes_firewalls(&self) -> bool {
+        self.passes
     }
 }
 
@@ -142,7 +150,9 @@ pub fn check(plan: Plan, grants: &Grants, facts: &Facts) -> Checked {
     let shares = share::shared(&plan).map(|kind| judge_share(kind, grants));
     let (verdicts, refusals): (Vec<Verdict>, Vec<Option<Refusal>>) = steps.chain(shares).unzip();
     let refusals: Vec<Refusal> = refusals.into_iter().flatten().collect();
-    let outcome = if refusals.is_empty() { Ok(Permit(plan)) } else { Err(Refused { plan, refusals }) };
+    let passes = grants.passes_firewalls();
+    let outcome =
+        if refusals.is_empty() { Ok(Permit { plan, passes }) } else { Err(Refused { plan, refusals }) };
     Checked { verdicts, outcome }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::{
     address, directory,
     error::GrantsError,
+    firewall,
     grants::Grants,
     limits, link, mount, namespace, nat, process, route,
     rule::Rule,
@@ -46,6 +47,7 @@ struct Document {
     working_directory: Tables<directory::Table>,
     #[serde(default)]
     resolv_conf: Tables<mount::Table>,
+    firewall: Option<Table<firewall::Table>>,
     limits: Option<Table<limits::Table>>,
 }
 
@@ -74,6 +76,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Grants, GrantsError> {
         variables: place.rules(document.variable)?,
         directories: place.rules(document.working_directory)?,
         resolvers: place.rules(document.resolv_conf)?,
+        pass: document.firewall.is_some_and(|table| table.0.pass),
         limits: document.limits.map(|table| table.0.into()).unwrap_or_default(),
     })
 }

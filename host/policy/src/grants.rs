@@ -7,7 +7,7 @@ use crate::{
     GrantsError,
     address::AddressRule,
     directory::DirectoryRule,
-    document,
+    document, firewall,
     limits::LimitRule,
     link::LinkRule,
     mount::ResolvConfRule,
@@ -37,6 +37,7 @@ pub struct Grants {
     pub(crate) variables: Vec<Rule<VariableRule>>,
     pub(crate) directories: Vec<Rule<DirectoryRule>>,
     pub(crate) resolvers: Vec<Rule<ResolvConfRule>>,
+    pub(crate) pass: bool,
     pub(crate) limits: LimitRule,
 }
 
@@ -46,7 +47,8 @@ impl Grants {
         Grants::default()
     }
 
-    /// Everything that a plan can hold or leave out; the limits are the usual ones.
+    /// Everything that a plan can hold or leave out; the limits are the usual ones, and other people's firewalls
+    /// are left alone.
     pub fn open() -> Grants {
         let networks = || ["0.0.0.0/0", "::/0"].into_iter().filter_map(|text| text.parse().ok());
         let sides = [Side::Host, Side::Container];
@@ -87,6 +89,11 @@ impl Grants {
         self.limits.limits()
     }
 
+    /// Whether what is routed for the container is let through other people's firewalls.
+    pub fn passes_firewalls(&self) -> bool {
+        self.pass
+    }
+
     /// The SHA-256 of the only module that these grants are for, if there is one.
     pub fn script(&self) -> Option<[u8; 32]> {
         self.script
@@ -117,6 +124,7 @@ impl Grants {
         self.variables.extend(moved(other.variables, unplaced));
         self.directories.extend(moved(other.directories, unplaced));
         self.resolvers.extend(moved(other.resolvers, unplaced));
+        self.pass |= other.pass;
         self.limits = self.limits.or_more(&other.limits);
         self
     }
@@ -130,8 +138,8 @@ impl Grants {
         format!("schema = 1\n{script}{}", self.tables())
     }
 
-    /// The tables alone, as they can be appended to another file (which must not have `[limits]`, if
-    /// these do).
+    /// The tables alone, as they can be appended to another file (which must not have `[firewall]` or
+    /// `[limits]`, if these do).
     pub fn tables(&self) -> String {
         [
             tables(&self.namespaces),
@@ -145,6 +153,7 @@ impl Grants {
             tables(&self.variables),
             tables(&self.directories),
             tables(&self.resolvers),
+            firewall::table(self.pass),
             self.limits.table(),
         ]
         .concat()
@@ -165,6 +174,7 @@ impl PartialEq for Grants {
             && self.variables == other.variables
             && self.directories == other.directories
             && self.resolvers == other.resolvers
+            && self.pass == other.pass
             && self.limits == other.limits
     }
 }

@@ -10,6 +10,7 @@ mod check;
 mod directory;
 mod document;
 mod error;
+mod firewall;
 mod grants;
 mod limits;
 mod link;

@@ -116,6 +116,10 @@ const WRONG: &[(&str, &str)] = &[
         "[limits]\nsteps = 1.0",
         "3:9: invalid type: floating point `1.0`, expected a whole number from 1 to 4096",
     ),
+    ("[firewall]\npass = 1", "3:8: invalid type: integer `1`, expected a boolean"),
+    ("[firewall]\nopen = true", "3:1: unknown field `open`, expected `pass`"),
+    ("[[firewall]]\npass = true", "2:1: invalid type: sequence, expected a table with keys"),
+    ("[firewall]\n[firewall]", "3:2: duplicate key"),
     ("[[limits]]\nsteps = 1", "2:1: invalid type: sequence, expected a table with keys"),
     ("[limits]\nsteps = 1\n[limits]\nlog-kib = 1", "4:2: duplicate key"),
     ("script = 'sha256:12'", "2:10: a script is named by sha256: and 64 hexadecimal digits"),
@@ -207,6 +211,9 @@ path = "/srv/*"
 [[resolv-conf]]
 servers = ["9.9.9.9", "10.0.0.0/8"]
 
+[firewall]
+pass = true
+
 [limits]
 wall-ms = 1
 memory-mib = 1024
@@ -224,6 +231,7 @@ compile-memory-mib = 6
     let grants = Grants::parse(&text, "all.toml").unwrap();
     assert_eq!(grants.to_toml(), text.replace("0aF", "0af").replace("F", "f"));
     assert_eq!(grants.file(), Some("all.toml"));
+    assert!(grants.passes_firewalls());
     assert_eq!(grants.script().map(|digest| digest[..3].to_vec()), Some(vec![0x0a, 0xf0, 0xaf]));
     let limits = grants.limits();
     assert_eq!((limits.wall_ms, limits.memory_bytes, limits.steps), (1, 1 << 30, 5));
@@ -249,6 +257,11 @@ fn nothing_said_is_the_usual() {
     assert_eq!(grants.limits(), Limits::DEFAULT);
     assert_eq!(Grants::open().limits(), Limits::DEFAULT);
     assert_eq!(grants.to_toml(), "schema = 1\n");
+    assert!(!grants.passes_firewalls() && !Grants::open().passes_firewalls());
+    let none = Grants::parse("schema = 1\n[firewall]\npass = false", "g").unwrap();
+    assert_eq!(none, grants);
+    let pass = Grants::parse("schema = 1\n[firewall]\npass = true", "g").unwrap();
+    assert!(pass != grants && grants.and(pass).passes_firewalls());
     assert_eq!(Grants::none().for_script([7; 32]).script(), Some([7; 32]));
 }
 

@@ -70,6 +70,7 @@ fn its_keys_are_the_parsers() {
     let schema = schema();
     assert_eq!(keys(&schema), known_keys("schema = 1\nunknown = 1"));
     assert_eq!(keys(&schema["properties"]["limits"]), known_keys("schema = 1\n[limits]\nunknown = 1"));
+    assert_eq!(keys(&schema["properties"]["firewall"]), known_keys("schema = 1\n[firewall]\nunknown = 1"));
     let mut count = 0;
     for (section, table) in sections(&schema) {
         assert_eq!(keys(table), known_keys(&format!("schema = 1\n[[{section}]]\nunknown = 1")), "{section}");

@@ -16,6 +16,7 @@ type Program = (&'static str, &'static str);
 const TESTING: &[Program] = &[
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("iptables", "iptables"),
     ("nc", "netcat-openbsd"),
     ("ps", "procps"),
     ("unshare", "util-linux"),

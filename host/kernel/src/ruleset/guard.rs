@@ -18,7 +18,7 @@ use crate::{
 
 const NAME: &CStr = c"nshost";
 
-pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 2", fill };
+pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 3", fill };
 
 /// Addresses that a container has, by its host end.
 pub(crate) static SOURCES: Pair = pair(

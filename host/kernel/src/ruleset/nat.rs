@@ -18,7 +18,7 @@ use crate::{
 
 const NAME: &CStr = c"nshost-nat";
 
-pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost NAT, layout 2", fill };
+pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost NAT, layout 3", fill };
 
 /// The conntrack zone of what a container begins, by its host end.
 pub(crate) static ZONES: Set = map_in(NAME, c"zones", &[Interface], &[Zone]);
