@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
+use nix::{errno::Errno, fcntl::OFlag, sys::signal::SigSet, unistd::pipe2};
 use nshost_ledger::Gone;
 
 use crate::{link, netlink, network, owner::Owner};
@@ -79,6 +79,8 @@ fn after_exit(mut errand: Errand, status: u8) {
     errand.open = ours.chain(entry).chain(tables).chain([reader.as_raw_fd()]).collect();
     errand.open.sort_unstable();
     errand.end = Some(reader);
+    // Where this process leads a terminal's session, its end hangs up the child.
+    let _ = SigSet::all().thread_block();
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
     let flags = libc::CLONE_VM | libc::SIGCHLD;
