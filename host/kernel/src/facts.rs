@@ -153,18 +153,16 @@ impl Raw {
         };
         let skipped = |index: u32| index != 0 && name(index).is_none();
         let address = |(index, cidr): &(u32, Cidr)| Some(AddressFact { link: name(*index)?, cidr: *cidr });
-        let routes = self.routes.iter().filter(|route| !skipped(route.link));
+        let routes = || self.routes.iter().filter(|route| !skipped(route.link));
         let defaults = |family: Family| {
-            let mine = self.routes.iter().filter(|route| route.family == family && route.to.is_none());
-            let best = mine
-                .filter(|route| !skipped(route.link))
-                .min_by_key(|route| (route.unusable, route.metric))?;
+            let mine = routes().filter(|route| route.family == family && route.to.is_none());
+            let best = mine.min_by_key(|route| (route.unusable, route.metric))?;
             Some(DefaultRoute { family, link: name(best.link)?, via: best.via })
         };
         HostFacts {
             addresses: self.addresses.iter().filter_map(address).collect(),
-            routes: outermost(routes.filter_map(|route| route.to).collect()),
-            trusted: self.routes.iter().filter_map(|route| route.via).collect(),
+            routes: outermost(routes().filter_map(|route| route.to).collect()),
+            trusted: routes().filter_map(|route| route.via).collect(),
             default_routes: [Family::V4, Family::V6].into_iter().filter_map(defaults).collect(),
             links: links
                 .iter()

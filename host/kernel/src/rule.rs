@@ -103,13 +103,18 @@ impl Rule {
         self.masked(&(!PASSES).to_ne_bytes()).is(&group.to_ne_bytes())
     }
 
-    /// Only ICMP messages (for IPv6: ICMPv6) of this type: its first byte.
-    pub(crate) fn icmp(mut self, family: Family, kind: u8) -> Self {
+    /// Only ICMP messages (for IPv6: ICMPv6).
+    pub(crate) fn any_icmp(self, family: Family) -> Self {
         let protocol = match family {
             Family::V4 => libc::IPPROTO_ICMP,
             Family::V6 => libc::IPPROTO_ICMPV6,
         };
-        self = self.family(family).load(Load::Protocol, FIRST).is(&[protocol as u8]);
+        self.family(family).load(Load::Protocol, FIRST).is(&[protocol as u8])
+    }
+
+    /// Only those of this type: its first byte.
+    pub(crate) fn icmp(mut self, family: Family, kind: u8) -> Self {
+        self = self.any_icmp(family);
         let payload = self.list().nested_elem().nested_data_payload().push_dreg(FIRST);
         drop(payload.push_base(PayloadBase::TransportHeader as u32).push_offset(0).push_len(1));
         self.is(&[kind])

@@ -40,6 +40,15 @@ def ip4(source, to, protocol, payload):
                        socket.inet_aton(source), socket.inet_aton(to))
     return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + payload
 
+def part4(source, to, ident, at, more, part):
+    """A fragment of UDP; `at` in bytes, a multiple of 8."""
+    head = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(part), ident, (0x2000 if more else 0) | at // 8, 64, 17, 0,
+                       socket.inet_aton(source), socket.inet_aton(to))
+    return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + part
+
+def part6(source, to, ident, at, more, part):
+    return ip6(source, to, 44, struct.pack('!BBHI', 17, 0, at | more, ident) + part)
+
 def udp4(source, port, to, to_port, data):
     """Without a checksum, which IPv4 allows."""
     return ip4(source, to, 17, struct.pack('!HHHH', port, to_port, 8 + len(data), 0) + data)

@@ -136,3 +136,63 @@ fn a_client_is_not_handed_on_with_an_address() -> Result<()> {
     }
     Ok(())
 }
+
+/// Somebody else's datagram comes in two fragments; the container sends one of them.
+#[test]
+fn nobody_sends_a_part_of_anothers_datagram() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for (family, from, to, part, header, by) in [
+        (
+            "AF_INET",
+            World::INET,
+            World::HOST,
+            "part4",
+            "struct.pack('!HHHH', 5555, 7000, 8 + len(data), 0)",
+            "10.9.0.1",
+        ),
+        (
+            "AF_INET6",
+            World::INET_V6,
+            World::HOST_V6,
+            "part6",
+            "udp6(FROM, 5555, TO, 7000, data)[40:48]",
+            "10.9.0.1",
+        ),
+    ] {
+        let world = World::new()?;
+        // A host whose firewall knows flows puts all fragments together in one place.
+        world.host.shell(
+            "nft 'table inet fw { chain in { type filter hook input priority 0; ct state invalid drop; }; }'",
+        )?;
+        let mut heard = world.python_start(
+            "host",
+            &format!(
+                "import socket\ns = socket.socket(socket.{family}, socket.SOCK_DGRAM)\ns.bind(({to:?}, 7000))\nprint('ready')\n\
+                 while True: print(s.recv(100).decode(), flush=True)"
+            ),
+        )?;
+        let parts = format!(
+            "{FRAMES}\nFROM, TO = {from:?}, {to:?}\n\
+             def parts(ident, tail):\n    data = b'sixteen bytes of' + tail\n    whole = {header} + data\n    \
+             return {part}(FROM, TO, ident, 0, 1, whole[:24]), {part}(FROM, TO, ident, 24, 0, whole[24:])\n"
+        );
+        let attack = format!(
+            "{parts}send('eth0', neighbour('eth0', {by:?}), parts(77, b'the attacker')[1])\nprint('ready')\nsys.stdin.read()"
+        );
+        let steps = "own=usual private proc lo veth=nshA,eth0 up host=10.9.0.1/30 inside=10.9.0.2/30 host=fd00:9::1/64 inside=fd00:9::2/64";
+        let attacker = world.python_container(steps, &attack)?;
+        // The checksum is the attacker's too: nothing but whose the part is stands against it.
+        let client = format!(
+            "{parts}to = neighbour('wan0', '192.0.2.1')\nsend('wan0', to, parts(77, b'the attacker')[0])\n\
+             for one in parts(78, b'the client'): send('wan0', to, one)"
+        );
+        world.python("inet", &client)?;
+        // The control: both parts of one sender are a datagram.
+        heard.wait_for("the client", SOON)?;
+        assert!(!heard.stdout().contains("the attacker"), "{family}: {}", heard.stdout());
+        attacker.finish(SOON)?.expect(0)?;
+    }
+    Ok(())
+}

@@ -62,6 +62,20 @@ fn a_router_advertisement_is_not_believed() -> Result<()> {
     Ok(())
 }
 
+/// What leads to a link that is about to vanish is nobody's any more.
+#[test]
+fn a_next_hop_goes_with_its_container() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    for _ in 0..10 {
+        let steps = format!("{LINK} {LINK_V4} route-host=10.51.1.0/24,10.9.0.2");
+        world.asks(&steps)?.args(["--", "true"]).run()?.expect(0)?;
+    }
+    Ok(())
+}
+
 /// Row 1, the other half: what listens on all of the host's IPv6 addresses.
 #[test]
 fn a_link_without_ipv6_speaks_none() -> Result<()> {

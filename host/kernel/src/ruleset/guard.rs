@@ -18,7 +18,7 @@ use crate::{
 
 const NAME: &CStr = c"nshost";
 
-pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 3", fill };
+pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 4", fill };
 
 /// Addresses that a container has, by its host end.
 pub(crate) static SOURCES: Pair = pair(
@@ -33,13 +33,17 @@ pub(crate) static NETWORKS: Pair = pair(
 /// Host ends by which something is routed at all; what, `inet nshost-nat` tells.
 pub(crate) static ROUTED: Set = set_in(NAME, c"routed", &[Interface]);
 
-/// Chains with a hook are reached by packets, the others from those. Priorities are `nft(8)`'s: raw −300,
-/// filter 0.
-const CHAINS: [(&CStr, Option<Hook>); 5] = [
+/// Chains with a hook are reached by packets, the others from those. Conntrack puts fragments together at −400, in
+/// one queue for all links, and the whole has the link of the last one: so sources are looked at before that, and
+/// ICMP messages behind it, when all of them is there. Otherwise priorities are `nft(8)`'s: raw −300, filter 0.
+const CHAINS: [(&CStr, Option<Hook>); 8] = [
     (c"guard", None),
+    (c"icmp4", None),
+    (c"icmp6", None),
     (c"from_link", None),
     (c"to_link", None),
-    (c"ingress", Some(Hook { number: libc::NF_INET_PRE_ROUTING, priority: -300, kind: FILTER })),
+    (c"ingress", Some(Hook { number: libc::NF_INET_PRE_ROUTING, priority: -450, kind: FILTER })),
+    (c"whole", Some(Hook { number: libc::NF_INET_PRE_ROUTING, priority: -300, kind: FILTER })),
     (c"forward", Some(Hook { number: libc::NF_INET_FORWARD, priority: 0, kind: FILTER })),
 ];
 
@@ -58,20 +62,16 @@ fn fill(transaction: &mut Transaction) {
         transaction.chain(chain, hook.as_ref());
     }
     guard(transaction);
+    messages(transaction);
     route(transaction);
 }
 
-/// What comes out of a container, before anything else sees it: it has the container's addresses, does not
-/// mean the host's loopback, which `route_localnet` would let it reach, and does not tell the host where to
-/// send its own packets.
+/// What comes out of a container, before anything else sees it: it has the container's addresses, and does not
+/// mean the host's loopback, which `route_localnet` would let it reach.
 fn guard(t: &mut Transaction) {
     t.rule(c"ingress", &Rule::new("").by_group(In, GROUP).goto(c"guard"));
     let loopback = Rule::new("nobody reaches the host's loopback from a container");
     t.rule(c"guard", &loopback.family(V4).begins(Destination(V4), &[127]).drop());
-    let advice = || Rule::new("a container is no router of the host's");
-    t.rule(c"guard", &advice().icmp(V4, REDIRECT).drop());
-    t.rule(c"guard", &advice().icmp(V6, ROUTER_ADVERTISEMENT).drop());
-    t.rule(c"guard", &advice().icmp(V6, REDIRECT_V6).drop());
     for (family, pair) in [(V4, &SOURCES), (V4, &NETWORKS), (V6, &SOURCES), (V6, &NETWORKS)] {
         let known = Rule::new("").family(family).in_set(&[In, Source(family)], pair.of(family));
         t.rule(c"guard", &known.accept());
@@ -83,6 +83,17 @@ fn guard(t: &mut Transaction) {
     let unspecified = Rule::new("duplicate address detection").icmp(V6, NEIGHBOUR_SOLICITATION);
     t.rule(c"guard", &unspecified.begins(Source(V6), &[0; 16]).accept());
     t.rule(c"guard", &Rule::new("a source that this container does not have").drop());
+}
+
+/// What a container says of the network: it does not tell the host where to send its own packets.
+fn messages(t: &mut Transaction) {
+    let of_ours = || Rule::new("").by_group(In, GROUP);
+    let advice = || Rule::new("a container is no router of the host's");
+    t.rule(c"whole", &of_ours().any_icmp(V4).goto(c"icmp4"));
+    t.rule(c"whole", &of_ours().any_icmp(V6).goto(c"icmp6"));
+    t.rule(c"icmp4", &advice().icmp(V4, REDIRECT).drop());
+    t.rule(c"icmp6", &advice().icmp(V6, ROUTER_ADVERTISEMENT).drop());
+    t.rule(c"icmp6", &advice().icmp(V6, REDIRECT_V6).drop());
 }
 
 /// Nothing is routed that no plan asked for, whatever the host routes otherwise, now or later.
