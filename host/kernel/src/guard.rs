@@ -8,7 +8,7 @@ use crate::{
     nft::Element,
     ruleset::{
         element,
-        guard::{NETWORKS, ROUTED, SOURCES},
+        guard::{NETWORKS, NETWORKS_IN_ERRORS, ROUTED, SOURCES, SOURCES_IN_ERRORS},
     },
     table::{family, host_end, interface, join_fields, last_address, octets},
 };
@@ -19,10 +19,10 @@ pub(crate) fn elements(plan: &Plan) -> Vec<Element> {
     for step in plan.steps() {
         match step {
             Step::Address(address) if address.interface.side() == Side::Container => {
-                all.push(source(plan, address.interface, address.cidr.address()));
+                all.extend(source(plan, address.interface, address.cidr.address()));
             }
             Step::Route(route) if route.interface.side() == Side::Host => {
-                all.push(network(plan.interface_name(route.interface), route.to));
+                all.extend(network(plan.interface_name(route.interface), route.to));
             }
             _ => {}
         }
@@ -36,15 +36,19 @@ pub(crate) fn elements(plan: &Plan) -> Vec<Element> {
     all
 }
 
-fn source(plan: &Plan, at: Interface, address: IpAddr) -> Element {
+fn source(plan: &Plan, at: Interface, address: IpAddr) -> [Element; 2] {
     let host_end = host_end(plan, at);
     let key = join_fields(&[&interface(host_end), &octets(address)]);
-    element(SOURCES.of(family(address)), key, format!("address {address} behind {host_end}"))
+    [&SOURCES, &SOURCES_IN_ERRORS].map(|pair| {
+        element(pair.of(family(address)), key.clone(), format!("address {address} behind {host_end}"))
+    })
 }
 
-fn network(host_end: &str, to: Cidr) -> Element {
+fn network(host_end: &str, to: Cidr) -> [Element; 2] {
     let key = join_fields(&[&interface(host_end), &octets(to.address())]);
     let end = join_fields(&[&interface(host_end), &octets(last_address(to))]);
-    let subject = format!("network {to} behind {host_end}");
-    Element { end: Some(end), ..element(NETWORKS.of(family(to.address())), key, subject) }
+    [&NETWORKS, &NETWORKS_IN_ERRORS].map(|pair| Element {
+        end: Some(end.clone()),
+        ..element(pair.of(family(to.address())), key.clone(), format!("network {to} behind {host_end}"))
+    })
 }

@@ -1,5 +1,7 @@
 //! nftables messages: one transaction is one system call (`nf_tables` over `nfnetlink`).
 
+mod place;
+
 use std::ffi::CStr;
 
 use netlink_bindings::{
@@ -11,11 +13,12 @@ use netlink_bindings::{
     traits::Pusher,
     utils,
 };
+use nshost_plan::Family;
 
 use crate::{
     Error,
     netlink::{Batch, Failure, Socket},
-    rule::Rule,
+    rule::{Rule, address_length},
 };
 
 /// IPv4 and IPv6 in one table (`NFPROTO_INET`).
@@ -39,6 +42,8 @@ pub(crate) enum Field {
     Port,
     Family,
     Zone,
+    /// The address to which a packet went that an ICMP error is about.
+    InError(Family),
 }
 
 /// A set, or a map if it has values.
@@ -166,7 +171,7 @@ impl Transaction {
                 .push_key_type(type_of(set.key))
                 .push_key_len(length_of(set.key))
                 .push_id(id)
-                .push_userdata(&HOST_BYTE_ORDER);
+                .push_userdata(&marks(set.key));
             if !set.value.is_empty() {
                 attributes =
                     attributes.push_data_type(type_of(set.value)).push_data_len(length_of(set.value));
@@ -386,6 +391,7 @@ impl Field {
             Field::Interface => libc::IFNAMSIZ as u32,
             Field::V4 => 4,
             Field::V6 => 16,
+            Field::InError(family) => address_length(family),
             Field::Port | Field::Zone => 2,
             Field::Protocol | Field::Family => 1,
         }
@@ -398,11 +404,21 @@ impl Field {
             Field::V4 => 7,
             Field::V6 => 8,
             Field::Protocol => 12,
+            // `integer`: for nft it is a place in the packet.
+            Field::InError(_) => 4,
             // A zone has no type of its own, and nft 1.0.6 crashes at an integer in a concatenation. As a port it
             // is shown with its bytes the other way round.
             Field::Port | Field::Zone => 13,
             Field::Interface => 41,
         }
+    }
+}
+
+/// What `nft` wants to know of a set besides its type.
+fn marks(key: &[Field]) -> Vec<u8> {
+    match key {
+        [Field::Interface, Field::InError(family)] => place::typeof_in_error(*family),
+        _ => HOST_BYTE_ORDER.to_vec(),
     }
 }
 

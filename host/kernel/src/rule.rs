@@ -41,6 +41,8 @@ pub(crate) enum Load {
     Protocol,
     Source(Family),
     Destination(Family),
+    /// The destination of the packet that an ICMP error is about, which follows its eight bytes (RFC 792, RFC 4443).
+    DestinationInError(Family),
     /// The transport protocol's destination port.
     Port,
     /// The protocol of the packet's flow, which for an ICMP error is another than its own.
@@ -244,7 +246,7 @@ impl Rule {
             Load::Out => libc::NFT_META_OIFNAME,
             Load::Family => libc::NFT_META_NFPROTO,
             Load::Protocol => libc::NFT_META_L4PROTO,
-            Load::Source(family) | Load::Destination(family) => {
+            Load::Source(family) | Load::Destination(family) | Load::DestinationInError(family) => {
                 self.payload(what, register, address_length(family));
                 return self;
             }
@@ -275,6 +277,7 @@ impl Rule {
             Load::Destination(Family::V4) => (PayloadBase::NetworkHeader, 16),
             Load::Source(Family::V6) => (PayloadBase::NetworkHeader, 8),
             Load::Destination(Family::V6) => (PayloadBase::NetworkHeader, 24),
+            Load::DestinationInError(family) => (PayloadBase::TransportHeader, destination_in_error(family)),
             _ => (PayloadBase::TransportHeader, 2),
         };
         self.list()
@@ -333,7 +336,9 @@ impl Rule {
 fn registers(what: Load) -> u32 {
     match what {
         Load::In | Load::Out => libc::IFNAMSIZ as u32 / 4,
-        Load::Source(family) | Load::Destination(family) => address_length(family) / 4,
+        Load::Source(family) | Load::Destination(family) | Load::DestinationInError(family) => {
+            address_length(family) / 4
+        }
         Load::Family
         | Load::Protocol
         | Load::Port
@@ -344,7 +349,15 @@ fn registers(what: Load) -> u32 {
     }
 }
 
-fn address_length(family: Family) -> u32 {
+/// Where in an ICMP error the destination of the packet is that it is about, in bytes: behind its own eight.
+pub(crate) fn destination_in_error(family: Family) -> u32 {
+    match family {
+        Family::V4 => 8 + 16,
+        Family::V6 => 8 + 24,
+    }
+}
+
+pub(crate) fn address_length(family: Family) -> u32 {
     match family {
         Family::V4 => 4,
         Family::V6 => 16,

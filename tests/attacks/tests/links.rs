@@ -62,6 +62,65 @@ fn a_router_advertisement_is_not_believed() -> Result<()> {
     Ok(())
 }
 
+/// Errors about packets that were sent to somebody else.
+#[test]
+fn an_error_about_anothers_packet_is_not_believed() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for (lan, host, own, own_host, program) in [
+        (
+            World::LAN,
+            World::HOST_LAN,
+            "10.9.0.2",
+            "10.9.0.1",
+            "def error(source, to, sender, asked):
+    inner = ip4(sender, asked, 1, struct.pack('!BBHHH', 0, 0, 0xffff, 0, 0))
+    bare = struct.pack('!BBHHH', 3, 4, 0, 0, 576) + inner
+    return ip4(source, to, 1, bare[:2] + struct.pack('!H', checksum(bare)) + bare[4:])
+",
+        ),
+        (
+            World::LAN_V6,
+            World::HOST_LAN_V6,
+            "fd00:9::2",
+            "fd00:9::1",
+            "def error(source, to, sender, asked):
+    bare = struct.pack('!BBHHH', 129, 0, 0, 0, 0)
+    inner = ip6(sender, asked, 58, bare[:2] + struct.pack('!H', sum6(sender, asked, 58, bare)) + bare[4:])
+    return icmp6(source, to, 2, struct.pack('!I', 1280) + inner)
+",
+        ),
+    ] {
+        let world = World::new()?;
+        let narrow = |to: &str| {
+            let text = world.host.shell(&format!("ip route get {to}"))?;
+            anyhow::Ok(text.contains("mtu 576") || text.contains("mtu 1280"))
+        };
+        let attack = format!(
+            "{FRAMES}{program}to = neighbour('eth0', '10.9.0.1')
+for _ in range(3):
+    send('eth0', to, error({own:?}, {own_host:?}, {host:?}, {lan:?}))
+    send('eth0', to, error({own:?}, {own_host:?}, {own_host:?}, {own:?}))
+print('ready')
+sys.stdin.read()
+"
+        );
+        let attacker = world.python_container(&format!("{LINK} {LINK_V4} {LINK_V6}"), &attack)?;
+        // What was sent to the container, it may say so of.
+        attacks::soon(|| narrow(own))?;
+        assert!(!narrow(lan)?, "{lan}");
+        // The control: whose packet it was is believed.
+        let own = format!(
+            "{FRAMES}{program}send('lan0', neighbour('lan0', '198.51.100.1'), error({lan:?}, {host:?}, {host:?}, {lan:?}))"
+        );
+        world.python("lan", &own)?;
+        attacks::soon(|| narrow(lan))?;
+        attacker.finish(attacks::SOON)?.expect(0)?;
+    }
+    Ok(())
+}
+
 /// What leads to a link that is about to vanish is nobody's any more.
 #[test]
 fn a_next_hop_goes_with_its_container() -> Result<()> {

@@ -11,7 +11,7 @@ use crate::{
         Hook, Set, Transaction,
     },
     rule::{
-        Load::{Destination, In, Out, Source},
+        Load::{Destination, DestinationInError, In, Out, Source},
         Rule,
     },
 };
@@ -29,6 +29,15 @@ pub(crate) static SOURCES: Pair = pair(
 pub(crate) static NETWORKS: Pair = pair(
     Set { ranges: true, ..set_in(NAME, c"networks4", &[Interface, Field::V4]) },
     Set { ranges: true, ..set_in(NAME, c"networks6", &[Interface, Field::V6]) },
+);
+/// The same addresses and networks, to be looked for in ICMP errors, where nft has another type for them.
+pub(crate) static SOURCES_IN_ERRORS: Pair = pair(
+    set_in(NAME, c"sources_in_errors4", &[Interface, Field::InError(V4)]),
+    set_in(NAME, c"sources_in_errors6", &[Interface, Field::InError(V6)]),
+);
+pub(crate) static NETWORKS_IN_ERRORS: Pair = pair(
+    Set { ranges: true, ..set_in(NAME, c"networks_in_errors4", &[Interface, Field::InError(V4)]) },
+    Set { ranges: true, ..set_in(NAME, c"networks_in_errors6", &[Interface, Field::InError(V6)]) },
 );
 /// Host ends by which something is routed at all; what, `inet nshost-nat` tells.
 pub(crate) static ROUTED: Set = set_in(NAME, c"routed", &[Interface]);
@@ -53,10 +62,15 @@ const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
 const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 const REDIRECT_V6: u8 = 137;
+/// What tells that a packet did not arrive, or not whole: unreachable, source quench, time exceeded, parameter
+/// problem (RFC 792); unreachable, too big, time exceeded, parameter problem (RFC 4443).
+const ERRORS: [u8; 4] = [3, 4, 11, 12];
+const ERRORS_V6: [u8; 4] = [1, 2, 3, 4];
 
 fn fill(transaction: &mut Transaction) {
-    SOURCES.create(transaction);
-    NETWORKS.create(transaction);
+    for pair in [&SOURCES, &NETWORKS, &SOURCES_IN_ERRORS, &NETWORKS_IN_ERRORS] {
+        pair.create(transaction);
+    }
     transaction.set(&ROUTED);
     for (chain, hook) in CHAINS {
         transaction.chain(chain, hook.as_ref());
@@ -85,7 +99,8 @@ fn guard(t: &mut Transaction) {
     t.rule(c"guard", &Rule::new("a source that this container does not have").drop());
 }
 
-/// What a container says of the network: it does not tell the host where to send its own packets.
+/// What a container says of the network: it does not tell the host where to send its own packets, and that packets
+/// did not arrive only of those that were sent to it.
 fn messages(t: &mut Transaction) {
     let of_ours = || Rule::new("").by_group(In, GROUP);
     let advice = || Rule::new("a container is no router of the host's");
@@ -94,6 +109,16 @@ fn messages(t: &mut Transaction) {
     t.rule(c"icmp4", &advice().icmp(V4, REDIRECT).drop());
     t.rule(c"icmp6", &advice().icmp(V6, ROUTER_ADVERTISEMENT).drop());
     t.rule(c"icmp6", &advice().icmp(V6, REDIRECT_V6).drop());
+    for (chain, family, kinds) in [(c"icmp4", V4, ERRORS), (c"icmp6", V6, ERRORS_V6)] {
+        for kind in kinds {
+            let error = |comment| Rule::new(comment).icmp(family, kind);
+            for pair in [&SOURCES_IN_ERRORS, &NETWORKS_IN_ERRORS] {
+                let own = error("").in_set(&[In, DestinationInError(family)], pair.of(family));
+                t.rule(chain, &own.accept());
+            }
+            t.rule(chain, &error("of a packet that was not sent to this container").drop());
+        }
+    }
 }
 
 /// Nothing is routed that no plan asked for, whatever the host routes otherwise, now or later.
