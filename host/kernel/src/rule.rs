@@ -3,7 +3,7 @@
 //! A rule is a list of expressions on registers. Keys are loaded into registers from the first on, each
 //! field at a multiple of four bytes, which is how sets store concatenations.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, ops::RangeInclusive};
 
 use netlink_bindings::{
     nftables::{CmpOps, FibFlags, PayloadBase, PushExprListAttrs, Registers, VerdictCode},
@@ -105,13 +105,14 @@ impl Rule {
         self.masked(&(!PASSES).to_ne_bytes()).is(&group.to_ne_bytes())
     }
 
+    /// Only packets of this transport protocol.
+    pub(crate) fn protocol(self, number: u8) -> Self {
+        self.load(Load::Protocol, FIRST).is(&[number])
+    }
+
     /// Only ICMP messages (for IPv6: ICMPv6).
     pub(crate) fn any_icmp(self, family: Family) -> Self {
-        let protocol = match family {
-            Family::V4 => libc::IPPROTO_ICMP,
-            Family::V6 => libc::IPPROTO_ICMPV6,
-        };
-        self.family(family).load(Load::Protocol, FIRST).is(&[protocol as u8])
+        self.family(family).protocol(icmp(family))
     }
 
     /// Only those of this type: its first byte.
@@ -203,6 +204,29 @@ impl Rule {
     /// The source becomes the address of the interface by which it leaves.
     pub(crate) fn masquerade(mut self) -> Self {
         self.list().nested_elem().push_name(c"masq");
+        self
+    }
+
+    /// The same, and its port one of these, at random. Written out, as `netlink_bindings` 0.3 has no such
+    /// attributes: `enum nft_masq_attributes`, and `NF_NAT_RANGE_PROTO_SPECIFIED` with `…_RANDOM_FULLY`.
+    pub(crate) fn masquerade_by(mut self, ports: RangeInclusive<u16>) -> Self {
+        const FLAGS: u16 = 1;
+        const FIRST_PORT: u16 = 2;
+        const LAST_PORT: u16 = 3;
+        const AT_RANDOM_OF_THESE: u32 = 1 << 1 | 1 << 4;
+        for (register, port) in [(FIRST, ports.start()), (FIRST + 1, ports.end())] {
+            let immediate = self.list().nested_elem().nested_data_immediate().push_dreg(register);
+            immediate.nested_data().push_value(&port.to_be_bytes());
+        }
+        let mut expression = self.list().nested_elem().push_name(c"masq");
+        let bytes = expression.as_vec_mut();
+        let data = utils::push_nested_header(bytes, EXPRESSION_DATA);
+        for (attribute, value) in [(FLAGS, AT_RANDOM_OF_THESE), (FIRST_PORT, FIRST), (LAST_PORT, FIRST + 1)] {
+            utils::push_header(bytes, attribute, 4);
+            bytes.extend(value.to_be_bytes());
+        }
+        utils::finalize_nested_header(bytes, data);
+        drop(expression);
         self
     }
 
@@ -329,6 +353,14 @@ impl Rule {
             None => verdict,
         });
         self
+    }
+}
+
+/// The number of ICMP in this family.
+pub(crate) fn icmp(family: Family) -> u8 {
+    match family {
+        Family::V4 => libc::IPPROTO_ICMP as u8,
+        Family::V6 => libc::IPPROTO_ICMPV6 as u8,
     }
 }
 

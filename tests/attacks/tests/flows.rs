@@ -196,3 +196,112 @@ fn nobody_sends_a_part_of_anothers_datagram() -> Result<()> {
     }
     Ok(())
 }
+
+/// Who sends first from the port of a service of the host's, so that what the same peer sends to it later would be
+/// answers.
+#[test]
+fn nobody_takes_a_port_by_sending_from_it() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    for (side, host) in [(V4, World::HOST), (V6, World::HOST_V6)] {
+        let Side { a, far, family, .. } = side;
+        let world = World::new()?;
+        let mut service = world.python_start(
+            "host",
+            &format!(
+                "import socket\ns = socket.socket(socket.{family}, socket.SOCK_DGRAM)\ns.bind(({host:?}, 51820))\nprint('ready')\n\
+                 while True: print(s.recv(100).decode(), flush=True)"
+            ),
+        )?;
+        let mut peer = world.python_start(
+            "inet",
+            &format!(
+                "import socket, os
+s = socket.socket(socket.{family}, socket.SOCK_DGRAM)
+s.bind(({far:?}, 51820))
+raw = socket.socket(socket.{family}, socket.SOCK_RAW, 50)
+print('ready')
+data, by = s.recvfrom(100)
+print(data.decode(), flush=True)
+s.sendto(b'answer', by)
+s.sendto(b'for the service', ({host:?}, 51820))
+raw.settimeout(0.5)
+try:
+    raw.recv(100)
+    print('ESP of a container')
+except TimeoutError:
+    print('no ESP')
+"
+            ),
+        )?;
+        // Its own answers it gets: so the flow is there.
+        let attack = format!(
+            "import socket
+esp = socket.socket(socket.{family}, socket.SOCK_RAW, 50)
+esp.sendto(b'12345678', ({far:?}, 0))
+s = socket.socket(socket.{family}, socket.SOCK_DGRAM)
+s.bind(('', 51820))
+s.settimeout(5)
+s.sendto(b'first', ({far:?}, 51820))
+heard = [s.recv(100)]
+s.settimeout(0.5)
+try:
+    heard.append(s.recv(100))
+except TimeoutError:
+    pass
+print(heard)"
+        );
+        let python = ["--", "/usr/bin/python3", "-uc", &attack];
+        let text = world.asks(a)?.args(python).run()?.expect(0)?.to_string();
+        assert_eq!(text.trim(), "[b'answer']", "{family}");
+        service.wait_for("for the service", SOON)?;
+        peer.wait_for("no ESP", SOON)?;
+    }
+    Ok(())
+}
+
+/// A container that publishes a port tells of another's flow that it does not arrive.
+#[test]
+fn nobody_ends_anothers_flow_by_an_error() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let mut heard = world.python_start(
+        "inet",
+        "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('192.0.2.2', 7000))\nprint('ready')\n\
+         while True:\n    data, peer = s.recvfrom(100)\n    print(data.decode(), peer[1], '.', flush=True)",
+    )?;
+    let talk = "import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.connect(('192.0.2.2', 7000))\n\
+                s.send(b'port')\nprint('ready')\nsys.stdin.readline()\n\
+                print('error', s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))";
+    let victim = |world: &World| world.python_container(V4.a, talk);
+    let mut first = victim(&world)?;
+    heard.wait_for(" .", SOON)?;
+    let port = heard.stdout().split_whitespace().nth(2).unwrap_or_default().to_string();
+    let error = |from: &str, port: &str| {
+        format!(
+            "inner = udp4('192.0.2.1', {port}, '192.0.2.2', 7000, b'port')\nbare = struct.pack('!BBHI', 3, 3, 0, 0) + inner\n\
+             packet = ip4({from:?}, '192.0.2.1', 1, bare[:2] + struct.pack('!H', checksum(bare)) + bare[4:])\n"
+        )
+    };
+    let publisher = "own=usual private proc lo veth=nshB,eth0 up host=10.9.1.1/30 inside=10.9.1.2/30 \
+                     route-inside=0.0.0.0/0,10.9.1.1 tcp=8000,10.9.1.2,80";
+    let attack =
+        format!("{FRAMES}{}send('eth0', neighbour('eth0', '10.9.1.1'), packet)", error("10.9.1.2", &port));
+    world.asks(publisher)?.args(["--", "/usr/bin/python3", "-uc", &attack]).run()?.expect(0)?;
+    first.send("\n")?;
+    assert!(first.finish(SOON)?.stdout.contains("error 0"));
+    // The control: the one to whom it was sent may say so.
+    let mut second = victim(&world)?;
+    heard.wait_for(" .\nport", SOON)?;
+    attacks::soon(|| Ok(heard.stdout().matches(" .").count() == 2))?;
+    let port = heard.stdout().split_whitespace().rev().nth(1).unwrap_or_default().to_string();
+    let own =
+        format!("{FRAMES}{}send('wan0', neighbour('wan0', '192.0.2.1'), packet)", error("192.0.2.2", &port));
+    world.python("inet", &own)?;
+    second.send("\n")?;
+    assert!(second.finish(SOON)?.stdout.contains("error 111"));
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! `inet nshost-nat`: the ways out and in that plans ask for.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, ops::RangeInclusive};
 
 use nshost_plan::Family::{V4, V6};
 
@@ -12,13 +12,13 @@ use crate::{
     },
     rule::{
         Load::{self, Destination, FlowAnswerPort, FlowPort, FlowProtocol, FlowZone, In, Out, Source},
-        Rule,
+        Rule, icmp,
     },
 };
 
 const NAME: &CStr = c"nshost-nat";
 
-pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost NAT, layout 3", fill };
+pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost NAT, layout 4", fill };
 
 /// The conntrack zone of what a container begins, by its host end.
 pub(crate) static ZONES: Set = map_in(NAME, c"zones", &[Interface], &[Zone]);
@@ -67,6 +67,12 @@ const CHAINS: [(&CStr, Option<Hook>); 8] = [
     (c"forward", Some(Hook { number: libc::NF_INET_FORWARD, priority: 0, kind: FILTER })),
 ];
 
+/// The host's ports by which containers' flows leave. Above what the host itself takes (`ip_local_port_range`, 32768
+/// to 60999), and nowhere near its services: who has sent from a port gets what that peer sends to it afterwards.
+const PORTS: RangeInclusive<u16> = 61000..=65535;
+/// Of what has no ports (ESP, GRE …) there is one flow between two addresses: one container's would be everybody's.
+const WITH_PORTS: [u8; 2] = [libc::IPPROTO_TCP as u8, libc::IPPROTO_UDP as u8];
+
 fn fill(transaction: &mut Transaction) {
     for set in [&ZONES, &ZONE_OF, &CLOSED, &CLOSED_FAMILIES] {
         transaction.set(set);
@@ -110,8 +116,12 @@ fn publish(t: &mut Transaction) {
 fn translate_source(t: &mut Transaction) {
     for family in [V4, V6] {
         let key = [In, Source(family), Out];
-        let leaving = Rule::new("").family(family).in_set(&key, MASQUERADE.of(family));
-        t.rule(c"postrouting", &leaving.masquerade());
+        let leaving =
+            |protocol| Rule::new("").protocol(protocol).family(family).in_set(&key, MASQUERADE.of(family));
+        for protocol in WITH_PORTS {
+            t.rule(c"postrouting", &leaving(protocol).masquerade_by(PORTS));
+        }
+        t.rule(c"postrouting", &leaving(icmp(family)).masquerade());
     }
     let from_loopback = Rule::new("from the host's loopback to a forward").by_group(Out, GROUP);
     t.rule(c"postrouting", &from_loopback.family(V4).begins(Source(V4), &[127]).masquerade());
@@ -132,8 +142,10 @@ fn route(t: &mut Transaction) {
         let answer = Rule::new("answers of what is published").family(family).answering();
         let key = [In, Source(family), FlowProtocol, FlowPort, FlowAnswerPort];
         t.rule(c"from_link", &answer.in_set(&key, PUBLISHED.of(family)).accept());
-        let leaving = Rule::new("").family(family).onward();
-        t.rule(c"from_link", &leaving.in_set(&[In, Source(family), Out], EGRESS.of(family)).accept());
+        for protocol in WITH_PORTS.into_iter().chain([icmp(family)]) {
+            let leaving = Rule::new("").protocol(protocol).family(family).onward();
+            t.rule(c"from_link", &leaving.in_set(&[In, Source(family), Out], EGRESS.of(family)).accept());
+        }
     }
     t.rule(c"from_link", &Rule::new("").drop());
 
