@@ -23,6 +23,10 @@ fn undo_happens_in_the_namespace_that_it_was_done_in() -> Result<()> {
     };
     let forwarding =
         |name: &str| host.shell(&format!("ip netns exec {name} cat /proc/sys/net/ipv4/conf/eth0/forwarding"));
+    // Namespaces of tests before this one may still vanish, and leave numbers that are given first.
+    let probe =
+        || host.shell("ip netns add probe; stat -L -c %i /run/netns/probe; ip netns del probe; sleep 0.3");
+    attacks::soon(|| Ok(probe()? == probe()? && probe()? == probe()?))?;
     let inode = furnish("first")?;
     let steps = "own=usual private proc lo veth=nsh0,c0 up host=10.9.0.1/30 inside=10.9.0.2/30 masquerade=10.9.0.2,eth0";
     let launch = || {
