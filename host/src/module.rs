@@ -19,6 +19,8 @@ use crate::failure::{Failure, Status};
 
 /// The largest script, in bytes: a Python interpreter compiled in takes about 20 MB.
 const MAX: u64 = 64 << 20;
+/// As much of it as is read at once, in bytes.
+const PIECE: usize = 8 << 10;
 
 /// A script's identity is the SHA-256 of its bytes; its path is only for messages.
 pub struct Module {
@@ -47,9 +49,8 @@ impl Module {
                 format!("{name} is larger than 64 MiB, too large for a script"),
             ));
         }
-        let mut bytes = Vec::with_capacity(metadata.len() as usize);
-        (&mut file).take(MAX).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
-        Ok(Module { path: path.to_path_buf(), file, digest: Sha256::digest(&bytes).into() })
+        let digest = digest(&mut file).map_err(|error| Failure::file(path, &error))?;
+        Ok(Module { path: path.to_path_buf(), file, digest })
     }
 
     /// SHA-256 of the bytes.
@@ -80,6 +81,24 @@ impl Module {
         fcntl(&copy, FcntlArg::F_ADD_SEALS(SealFlag::all())).map_err(|errno| failed(errno.into()))?;
         Ok(copy)
     }
+}
+
+/// Of as much as a script may have. Read in pieces, since most launches need no more of the file than this.
+fn digest(file: &mut File) -> io::Result<[u8; 32]> {
+    let (mut hash, mut piece, mut left) = (Sha256::new(), [0; PIECE], MAX as usize);
+    while left > 0 {
+        let room = left.min(PIECE);
+        match file.read(&mut piece[..room]) {
+            Ok(0) => break,
+            Ok(length) => {
+                hash.update(&piece[..length]);
+                left -= length;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(hash.finalize().into())
 }
 
 /// A plan's identity, for people and audits: SHA-256 of its encoding.

@@ -3,11 +3,8 @@
 #![expect(unsafe_code, reason = "nix has no clone3")]
 
 use std::{
-    fs, mem,
-    os::{
-        fd::{FromRawFd, OwnedFd, RawFd},
-        unix::fs::MetadataExt,
-    },
+    io, mem,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
 };
 
 use nix::unistd::Pid;
@@ -87,18 +84,15 @@ pub(crate) fn flag(kind: Namespace) -> u64 {
     }) as u64
 }
 
-/// A second thread could hold a lock at the moment of the clone, and setns would move only one of
-/// them. A directory has a link more for each subdirectory, and two of its own.
+/// A second thread could hold a lock at the moment of the clone, and setns would move only one of them.
+/// To unshare a thread group is refused to a process with more than one thread, and is nothing for another
+/// (`unshare(2)`, CLONE_THREAD).
 fn assert_single_thread() -> Result<(), Error> {
-    let tasks = fs::metadata("/proc/self/task").map_err(|e| Error::new("clone", "/proc/self/task", e))?;
-    if tasks.nlink() == 3 {
-        return Ok(());
+    // SAFETY: flags only, and this one changes nothing.
+    match unsafe { libc::unshare(libc::CLONE_THREAD) } {
+        0 => Ok(()),
+        _ => Err(Error::new("clone", "the launcher", io::Error::other("it has more than one thread"))),
     }
-    let reason = std::io::Error::other(format!(
-        "{} threads, where there must be one",
-        tasks.nlink().saturating_sub(2)
-    ));
-    Err(Error::new("clone", "the launcher", reason))
 }
 
 fn refused(namespaces: Namespaces) -> Error {

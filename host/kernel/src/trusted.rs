@@ -1,18 +1,15 @@
 //! Whom the host asks, besides those that it sends by: name servers and DHCP servers.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use nix::{
     fcntl::{OFlag, open},
-    sys::{
-        stat::{Mode, fstat},
-        uio::pread,
-    },
-    unistd::read,
+    sys::stat::Mode,
 };
 
 /// Where resolvers read their servers: the C library, and systemd's own behind 127.0.0.53.
@@ -20,7 +17,7 @@ const RESOLVERS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.c
 /// Where DHCP clients write what they were given: systemd-networkd, dhclient, NetworkManager.
 const LEASES: [&str; 3] = ["/run/systemd/netif/leases", "/var/lib/dhcp", "/var/lib/NetworkManager"];
 /// As much of a file as is read, in bytes; what was given last stands at the end.
-const MAX: usize = 64 << 10;
+const MAX: u64 = 64 << 10;
 
 /// Their addresses, so far as the host has written them down; the loopback's are no container's anyway.
 pub(crate) fn servers() -> Vec<IpAddr> {
@@ -35,17 +32,17 @@ pub(crate) fn servers() -> Vec<IpAddr> {
     servers
 }
 
-/// What a file ends with. Read at once, and not waited for if it is something else.
+/// What a file ends with. Not waited for if it is something else than a file.
 fn text(file: &Path) -> Option<String> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let file = open(file, flags, Mode::empty()).ok()?;
-    let mut bytes = vec![0; MAX];
-    let mut length = read(&file, &mut bytes).ok()?;
-    if length == MAX {
-        let end = fstat(&file).ok()?.st_size;
-        length = pread(&file, &mut bytes, end - MAX as i64).ok()?;
+    let mut file = File::from(open(file, flags, Mode::empty()).ok()?);
+    let length = file.metadata().ok()?.len();
+    if length > MAX {
+        file.seek(SeekFrom::Start(length - MAX)).ok()?;
     }
-    Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
+    let mut bytes = Vec::new();
+    file.take(MAX).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// `resolv.conf(5)`.
