@@ -17,6 +17,7 @@ use crate::{
     module::{Module, hex, plan_digest},
     print, program,
     request::Request,
+    worker::Ending,
 };
 
 /// Everything that an evaluation depends on.
@@ -47,17 +48,31 @@ pub struct Opinion {
 }
 
 /// A permit for the script's plan, or why there is none. There is no other way to one, so that every launch
-/// has its `permitted` in the audit.
-pub fn permit(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit) -> Result<Permit, Failure> {
-    let permit = judge(request, cache, facts, audit)?;
+/// has its `permitted` in the audit. With it the script's process, which need not be waited for before
+/// the container is there.
+pub fn permit(
+    request: &Request,
+    cache: &Cache,
+    facts: &Facts,
+    audit: &mut Audit,
+) -> Result<(Permit, Option<Ending>), Failure> {
+    let mut ending = None;
+    let permit = judge(request, cache, facts, audit, &mut ending)?;
     audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
-    Ok(permit)
+    Ok((permit, ending))
 }
 
-fn judge(request: &Request, cache: &Cache, facts: &Facts, audit: &mut Audit) -> Result<Permit, Failure> {
+fn judge(
+    request: &Request,
+    cache: &Cache,
+    facts: &Facts,
+    audit: &mut Audit,
+    last: &mut Option<Ending>,
+) -> Result<Permit, Failure> {
     bound_to(&request.grants, &request.module)?;
-    let judged = |manner| -> Result<_, Failure> {
-        let Evaluated { outcome, log, remembered } = under_grants(request, cache, facts, manner)?;
+    let mut judged = |manner| -> Result<_, Failure> {
+        let Evaluated { outcome, log, remembered, ending } = under_grants(request, cache, facts, manner)?;
+        *last = ending;
         let check = |plan| policy::check(program::found(plan, facts), &request.grants, facts);
         Ok((outcome.map(check), log, remembered))
     };

@@ -8,7 +8,12 @@ use nshost_policy::{
     wire::{Answer, Failure as Answered, LogLine, Question},
 };
 
-use crate::{cache::Cache, failure::Failure, module::Module, worker};
+use crate::{
+    cache::Cache,
+    failure::Failure,
+    module::Module,
+    worker::{self, Ending},
+};
 
 /// How a worker is run.
 #[derive(Clone, Copy, Default)]
@@ -27,6 +32,8 @@ pub struct Evaluated {
     pub log: Vec<LogLine>,
     /// Whether it was said before, and not now.
     pub remembered: bool,
+    /// The script's process, where it was asked now.
+    pub ending: Option<Ending>,
 }
 
 /// Evaluates the script against facts and grants, within limits.
@@ -42,13 +49,13 @@ pub fn evaluate(
     if !manner.afresh
         && let Some((plan, log)) = cache.recall(module, &question)
     {
-        return Ok(Evaluated { outcome: Ok(plan), log, remembered: true });
+        return Ok(Evaluated { outcome: Ok(plan), log, remembered: true, ending: None });
     }
-    let answer = ask_worker(cache, module, &question, manner)?;
+    let (answer, ending) = ask_worker(cache, module, &question, manner)?;
     if let (Ok(plan), false) = (&answer.outcome, manner.afresh) {
         cache.remember(module, &question, &answer, plan);
     }
-    Ok(Evaluated { outcome: answer.outcome, log: answer.log, remembered: false })
+    Ok(Evaluated { outcome: answer.outcome, log: answer.log, remembered: false, ending })
 }
 
 /// From the cached artifact; where there is none, or it is of another build or processor, from a new one.
@@ -57,21 +64,21 @@ fn ask_worker(
     module: &Module,
     question: &Question,
     manner: Manner,
-) -> Result<Answer, Failure> {
+) -> Result<(Answer, Option<Ending>), Failure> {
     let deadline = Duration::from_millis(u64::from(question.limits.wall_ms));
     let evaluate = |artifact: File, is_sound: &dyn Fn() -> bool| {
         worker::evaluate(artifact, question, deadline, manner.accept_unlocked, is_sound)
     };
     if let Some((file, artifact)) = cache.artifact(module)
-        && let Some(answer) = evaluate(file, &|| artifact.is_sound())?
+        && let Some((answer, ending)) = evaluate(file, &|| artifact.is_sound())?
         && !matches!(answer.outcome, Err(Answered::Artifact(_)))
     {
-        return Ok(answer);
+        return Ok((answer, Some(ending)));
     }
     if !manner.afresh
         && let Some(failure) = cache.recall_failure(module, &question.limits)
     {
-        return Ok(Answer::failed(failure));
+        return Ok((Answer::failed(failure), None));
     }
     let (limits, name) = (&question.limits, module.name());
     let (source, target) = (module.sealed()?, cache.new_artifact()?);
@@ -79,9 +86,10 @@ fn ask_worker(
         Ok(artifact) => cache.keep_artifact(module, artifact)?,
         Err(failure) => {
             cache.remember_failure(module, limits, &failure);
-            return Ok(Answer::failed(failure));
+            return Ok((Answer::failed(failure), None));
         }
     };
-    let answer = evaluate(artifact, &|| true)?;
-    answer.ok_or_else(|| Failure::ours("the compiled script was not evaluated"))
+    let answered = evaluate(artifact, &|| true)?;
+    let (answer, ending) = answered.ok_or_else(|| Failure::ours("the compiled script was not evaluated"))?;
+    Ok((answer, Some(ending)))
 }

@@ -117,7 +117,7 @@ impl<'a> Launch<'a> {
         let claim = self.ledger.claim()?;
         let standing = self.standing()?;
         let facts = self.facts(host, &claim, &standing)?;
-        let permit = decide::permit(self.request, &self.cache, &facts, audit)?;
+        let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;
         // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
         let signals = Signals::block()?;

@@ -38,7 +38,7 @@ pub fn evaluate(
     budget: Duration,
     accept_unlocked: bool,
     is_sound: impl FnOnce() -> bool,
-) -> Result<Option<Answer>, Failure> {
+) -> Result<Option<(Answer, Ending)>, Failure> {
     let mode = if accept_unlocked { "evaluate-unlocked" } else { "evaluate" };
     // For its own resource limits, which it lowers before it reads anything.
     let memory = question.limits.memory_bytes.to_string();
@@ -48,20 +48,18 @@ pub fn evaluate(
         return Ok(None);
     }
     sent?;
-    match helper.receive(budget + GRACE, None)? {
-        Received::Frame(bytes) => {
-            helper.end();
-            codec::decode("answer", &bytes).map(Some).map_err(|error| {
-                Failure::new(Status::Script, format!("the script's process answered nonsense: {error}"))
-            })
-        }
-        Received::Nothing => Err(helper.died()),
-        Received::TooLate => Ok(Some(Answer::failed(Answered::Budget {
+    let answer = match helper.receive(budget + GRACE, None)? {
+        Received::Frame(bytes) => codec::decode("answer", &bytes).map_err(|error| {
+            Failure::new(Status::Script, format!("the script's process answered nonsense: {error}"))
+        })?,
+        Received::Nothing => return Err(helper.died()),
+        Received::TooLate => Answer::failed(Answered::Budget {
             name: "wall time".to_string(),
             limit: budget.as_millis() as u64,
             unit: "ms".to_string(),
-        }))),
-    }
+        }),
+    };
+    Ok(Some((answer, helper.end())))
 }
 
 /// Has the compiler turn the script of this name into an artifact, within its budget.
@@ -103,12 +101,9 @@ fn compiler<T: serde::de::DeserializeOwned>(
         Ok(Err(Answered::Budget { name: name.to_string(), limit, unit: unit.to_string() }))
     };
     match helper.receive(Duration::from_millis(time.into()), notice)? {
-        Received::Frame(bytes) => {
-            helper.end();
-            codec::decode("answer", &bytes).map(Ok).map_err(|error| {
-                Failure::new(Status::Script, format!("the compiler's process answered nonsense: {error}"))
-            })
-        }
+        Received::Frame(bytes) => codec::decode("answer", &bytes).map(Ok).map_err(|error| {
+            Failure::new(Status::Script, format!("the compiler's process answered nonsense: {error}"))
+        }),
         Received::TooLate => used_up(COMPILE_TIME, time.into(), "ms"),
         Received::Nothing => match helper.child.wait() {
             Ok(status) if status.code() == Some(OUT_OF_MEMORY) => {
@@ -192,9 +187,9 @@ impl Helper {
     }
 
     /// It has answered; its process ends by itself, and if not, now.
-    fn end(&mut self) {
+    fn end(mut self) -> Ending {
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        Ending(self)
     }
 
     /// It closed its socket without an answer.
@@ -210,9 +205,14 @@ impl Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        self.end();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
+
+/// A helper that was killed and does nothing more. The kernel takes its memory down for longer than a launch has
+/// to wait; dropping this does.
+pub struct Ending(#[expect(dead_code, reason = "dropped")] Helper);
 
 /// Reads until a point in time.
 struct Deadline<'a> {
