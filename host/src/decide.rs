@@ -152,7 +152,7 @@ fn refuse(
 ) -> Result<Permit, Failure> {
     let script = request.module.name();
     let lacking = policy::lacking(&plan, &request.grants, facts);
-    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &script);
+    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &request.module);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
     if only_grants && approve::ask(&plan, facts.rootless, &message, &script) {
         let granted = lacking.tables();
@@ -174,7 +174,8 @@ pub fn bound_to(grants: &Grants, module: &Module) -> Result<(), Failure> {
     match grants.script() {
         Some(digest) if digest != *module.digest() => {
             let (script, file) = (module.name(), grants.file().unwrap_or("the grants file"));
-            let message = format!("denied: {script} is not the script that {file} is for, or has changed since");
+            let message =
+                format!("denied: {script} is not the script that {file} is for, or has changed since");
             Err(Failure::new(Status::Denied, message).hint(format!(
                 "{file} is for   script = \"sha256:{}\"\n\
                  this script is  script = \"sha256:{}\"\n\

@@ -163,7 +163,9 @@ pub(crate) fn masquerade_hurdle(masquerade: &Masquerade, facts: &Facts) -> Optio
     let out = &masquerade.out;
     let hint = match facts.rootless {
         // Which interfaces the machine has does not matter to it.
-        true => format!("without root the host is a private one that has no interface {out}; launch it as root"),
+        true => {
+            format!("without root the host is a private one that has no interface {out}; launch it as root")
+        }
         false => format!("the host has no interface {out}; it has {known}"),
     };
     Some(Hurdle::unsupported(hint))
