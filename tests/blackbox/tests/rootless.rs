@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Duration};
 
 use anyhow::Result;
 use blackbox::Scratch;
-use support::{Census, Host, component, programs, root_or_skip};
+use support::{Census, Host, component, root_or_skip, tested_programs};
 
 const USER: &str = "54321";
 
@@ -17,7 +17,7 @@ fn as_user(host: &Host, scratch: &Scratch) -> Result<Command> {
         if copy.exists() {
             fs::remove_file(&copy)?;
         }
-        fs::copy(programs().join(name), copy)?;
+        fs::copy(tested_programs().join(name), copy)?;
     }
     let home = scratch.path().join("home");
     fs::create_dir_all(&home)?;
