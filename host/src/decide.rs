@@ -78,7 +78,7 @@ fn judge(
     };
     let (mut judgement, mut log, remembered) = judged(request.manner)?;
     // The script may know a way around what has come in the way since it was asked.
-    if remembered && judgement.as_ref().is_ok_and(collides) {
+    if remembered && judgement.as_ref().is_ok_and(does_not_fit) {
         (judgement, log, _) = judged(Manner { afresh: true, ..request.manner })?;
     }
     let checked = match judgement {
@@ -109,9 +109,10 @@ fn under_grants(
     evaluate::evaluate(cache, &request.module, grants, grants.limits(), facts, manner)
 }
 
-fn collides(checked: &Checked) -> bool {
+/// Whether it is the host, and not the operator's word, that stands against the plan.
+fn does_not_fit(checked: &Checked) -> bool {
     let refusals = checked.outcome.as_ref().err().map(|refused| &refused.refusals);
-    refusals.into_iter().flatten().any(|refusal| refusal.kind == RefusalKind::Conflict)
+    refusals.into_iter().flatten().any(|refusal| !refusal.kind.is_denial())
 }
 
 /// The script gave up at a denial. What it would ask for with every grant tells all that is missing
@@ -166,7 +167,7 @@ fn refuse(
 ) -> Result<Permit, Failure> {
     let script = request.module.name();
     let lacking = policy::lacking(&plan, &request.grants, facts);
-    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &script);
+    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &request.module);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
     if only_grants && approve::ask(&plan, facts.rootless, &message, &script) {
         let granted = lacking.tables();
@@ -186,15 +187,19 @@ fn refuse(
 /// Grants that name a script are for exactly that one.
 pub fn bound_to(grants: &Grants, module: &Module) -> Result<(), Failure> {
     match grants.script() {
-        Some(digest) if digest != *module.digest() => Err(Failure::new(
-            Status::Denied,
-            format!(
-                "{} is not the script that {} is for",
-                module.name(),
-                grants.file().unwrap_or("the grants")
-            ),
-        )
-        .hint(format!("its digest is sha256:{}", hex(module.digest())))),
+        Some(digest) if digest != *module.digest() => {
+            let (script, file) = (module.name(), grants.file().unwrap_or("the grants file"));
+            let message =
+                format!("denied: {script} is not the script that {file} is for, or has changed since");
+            Err(Failure::new(Status::Denied, message).hint(format!(
+                "{file} is for   script = \"sha256:{}\"\n\
+                 this script is  script = \"sha256:{}\"\n\
+                 `nshost plan` without --grants shows what it asks for; if it may have these grants, \
+                 put its line in the place of the other",
+                hex(&digest),
+                hex(module.digest()),
+            )))
+        }
         _ => Ok(()),
     }
 }

@@ -64,9 +64,9 @@ impl Failure {
         failures.next().map_or(Ok(()), |first| Err(first.besides(failures)))
     }
 
-    /// A file that could not be used.
-    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        let failure = Failure::ours(format!("{}: {error}", show::quote(&path.to_string_lossy())));
+    /// A file that could not be used, and what it is for.
+    pub fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let failure = Failure::ours(format!("{what} {}: {error}", show::quote(&path.to_string_lossy())));
         match error.kind() {
             std::io::ErrorKind::FileTooLarge => {
                 failure.hint("raise this shell's limit on the size of files: `ulimit -f unlimited`")
@@ -84,6 +84,10 @@ impl fmt::Display for Failure {
 
 impl From<nshost_kernel::Error> for Failure {
     fn from(error: nshost_kernel::Error) -> Self {
+        let error = match of_ledger(error) {
+            Ok(told) => return told,
+            Err(error) => error,
+        };
         let message = format!("failed: {} {}: {}", error.step, error.subject, error.source);
         let forbidden = error.errno() == Some(nix::libc::EPERM) && error.hint.is_empty();
         Failure::ours(message).hint(match forbidden {
@@ -93,9 +97,27 @@ impl From<nshost_kernel::Error> for Failure {
     }
 }
 
+/// What the ledger said to the kernel's part, if it was that.
+fn of_ledger(error: nshost_kernel::Error) -> Result<Failure, nshost_kernel::Error> {
+    let nshost_kernel::Error { step, subject, source, hint } = error;
+    match source.downcast::<nshost_ledger::Error>() {
+        Ok(error) => Ok(error.into()),
+        Err(source) => Err(nshost_kernel::Error { step, subject, source, hint }),
+    }
+}
+
 impl From<nshost_ledger::Error> for Failure {
     fn from(error: nshost_ledger::Error) -> Self {
-        Failure::ours(format!("ledger: {error}"))
+        use nshost_ledger::Error;
+        // Its own line has everything: what, the hint, and a name for machines.
+        let (line, hint) = (error.to_string(), error.hint());
+        let what = line.strip_suffix(&format!(" — {hint} [{}]", error.code())).unwrap_or(&line);
+        let message = match error {
+            Error::Taken { .. } => format!("taken: {what}"),
+            Error::Untrusted { .. } => format!("the state directory cannot be used: {what}"),
+            _ => format!("failed: {what}"),
+        };
+        Failure::ours(message).hint(hint)
     }
 }
 

@@ -14,7 +14,7 @@ use nshost_kernel::{
     terminal::Terminal,
 };
 use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Receipt, Record, Standing};
-use nshost_plan::{Argument, Facts, Namespace, Plan};
+use nshost_plan::{Argument, Facts, Namespace, Plan, Step, show};
 use nshost_policy::Permit;
 use serde_json::json;
 
@@ -230,6 +230,7 @@ impl<'a> Launch<'a> {
     /// Whatever fails from here on, the container is waited for and undone first.
     fn until_ended(&self, launched: Launched, audit: &mut Audit) -> Ended {
         let Launched { running, command, receipt, held, terminal, signals, litter } = launched;
+        let directory = start_of(receipt.plan());
         let noted = audit.event("started", || json!({ "pid": running.pid(), "id": receipt.record().id }));
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
         let end = supervise::until_end(&running, &signals, terminal);
@@ -241,7 +242,7 @@ impl<'a> Launch<'a> {
                 Ok(status)
             }
             End::NotStarted(not_started) => {
-                let failure = of_command(not_started, &command);
+                let failure = of_command(not_started, &command, &directory);
                 besides.extend(audit.event("not-started", || json!({ "reason": failure.message })).err());
                 Err(failure)
             }
@@ -356,13 +357,41 @@ fn command_of(plan: &Plan, facts: &Facts) -> Result<Vec<Argument>, Failure> {
 }
 
 /// As a shell says it: 127 where the command is not there, 126 where it cannot be run.
-fn of_command(not_started: container::NotStarted, command: &[Argument]) -> Failure {
+fn of_command(not_started: container::NotStarted, command: &[Argument], directory: &str) -> Failure {
     if not_started.stage != container::Stage::Exec {
         return not_started.error.into();
     }
     let missing = not_started.error.errno() == Some(nix::libc::ENOENT);
     let status = if missing { Status::NotFound } else { Status::CannotRun };
     let name = container::show_command(&command[..command.len().min(1)]);
+    let meant = command.first().filter(|_| missing).and_then(|program| meant(program.as_str(), directory));
     Failure::new(status, format!("cannot execute {name}: {}", not_started.error.source))
-        .hint(not_started.error.hint)
+        .hint(meant.unwrap_or(not_started.error.hint))
+}
+
+/// Where the command starts.
+fn start_of(plan: &Plan) -> String {
+    let directory = plan.steps().iter().find_map(|step| match step {
+        Step::WorkingDirectory(path) => Some(path.as_str()),
+        _ => None,
+    });
+    directory.unwrap_or("/").to_string()
+}
+
+/// Why a program is not there whose name leads to a file, if one begins where the operator is.
+fn meant(program: &str, directory: &str) -> Option<String> {
+    let path = std::path::absolute(program).ok()?;
+    let (there, path) = (path.is_file(), show::log_line(&path.to_string_lossy()));
+    if program.starts_with('/') {
+        let hint = "the file is there: what is missing is the interpreter in its first line, or its loader";
+        return there.then(|| hint.to_string());
+    }
+    let whole = if there { format!("; did you mean {path}?") } else { "; type the whole path".to_string() };
+    match program.contains('/') {
+        true => Some(format!(
+            "a relative path begins in {}, as the command does{whole}",
+            show::log_line(directory)
+        )),
+        false => there.then(|| format!("a bare name is looked for in the usual directories only{whole}")),
+    }
 }

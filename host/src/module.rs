@@ -37,8 +37,8 @@ impl Module {
             .read(true)
             .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
             .open(path)
-            .map_err(|error| Failure::file(path, &error))?;
-        let metadata = file.metadata().map_err(|error| Failure::file(path, &error))?;
+            .map_err(|error| unopened(path, &error))?;
+        let metadata = file.metadata().map_err(|error| Failure::file("script", path, &error))?;
         let name = show::quote(&path.to_string_lossy());
         if !metadata.is_file() {
             return Err(Failure::ours(format!("{name} is not a file")));
@@ -49,7 +49,7 @@ impl Module {
                 format!("{name} is larger than 64 MiB, too large for a script"),
             ));
         }
-        let digest = digest(&mut file).map_err(|error| Failure::file(path, &error))?;
+        let digest = digest(&mut file).map_err(|error| Failure::file("script", path, &error))?;
         Ok(Module { path: path.to_path_buf(), file, digest })
     }
 
@@ -67,7 +67,7 @@ impl Module {
     /// been written to since, by whoever it belongs to: what is compiled from that would stand in the cache,
     /// and run under the grants, of a script that it is not.
     pub fn sealed(&self) -> Result<File, Failure> {
-        let failed = |error: io::Error| Failure::file(&self.path, &error);
+        let failed = |error: io::Error| Failure::file("script", &self.path, &error);
         let (mut file, mut bytes) = (&self.file, Vec::new());
         file.rewind().and_then(|()| file.take(MAX).read_to_end(&mut bytes)).map_err(failed)?;
         if Sha256::digest(&bytes).as_slice() != self.digest {
@@ -99,6 +99,17 @@ fn digest(file: &mut File) -> io::Result<[u8; 32]> {
         }
     }
     Ok(hash.finalize().into())
+}
+
+/// Whoever forgets the script has a command in its place.
+fn unopened(path: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::file("script", path, error);
+    match error.kind() {
+        io::ErrorKind::NotFound => failure.hint(
+            "the first word is the setup script, a .wasm file; a command comes after --: nshost run SCRIPT -- COMMAND",
+        ),
+        _ => failure,
+    }
 }
 
 /// A plan's identity, for people and audits: SHA-256 of its encoding.

@@ -9,7 +9,7 @@ use nshost_policy::{
     wire::{Level, LogLine},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, module::Module};
 
 /// A colour of a terminal, used only where there is one.
 #[derive(Clone, Copy)]
@@ -98,15 +98,23 @@ pub fn is_root_of_the_host(plan: &Plan, rootless: bool) -> bool {
     !rootless && !plan.namespaces().contains(Namespace::User)
 }
 
-/// What no step of the plan says of the power that its command has.
-pub fn power(plan: &Plan, rootless: bool) -> &'static str {
-    match (is_root_of_the_host(plan, rootless), rootless) {
+/// What no step of the plan says of the power that its command has, and of the host that it is for.
+pub fn power(plan: &Plan, rootless: bool) -> String {
+    let power = match (is_root_of_the_host(plan, rootless), rootless) {
         (true, _) => {
             "root of the host: without a user namespace, root in this container is root on this host\n"
         }
         (false, true) => "not root of the host: root in this container is you, on all that is open to you\n",
         (false, false) => "",
-    }
+    };
+    let meets_host = plan.links().next().is_some() || !plan.namespaces().contains(Namespace::Network);
+    let host = match rootless && meets_host {
+        true => {
+            "a private host: without root, its network is made for this launch, and nothing leads out of it\n"
+        }
+        false => "",
+    };
+    [power, host].concat()
 }
 
 /// What was refused, and the lines that would allow it.
@@ -115,12 +123,13 @@ pub fn refusals(
     refusals: &[Refusal],
     grants: &Grants,
     lacking: &Grants,
-    script: &str,
+    module: &Module,
 ) -> (String, String) {
     let denied = refusals.iter().any(|refusal| refusal.kind.is_denial());
     let asked = grants.file().map_or("no grants file was given".to_string(), |file| format!("asked: {file}"));
     let verb = if denied { "denied" } else { "not possible" };
-    let mut message = format!("{verb}: {} of {script} ({asked}; nothing was touched)", counted(refusals));
+    let (counted, script) = (counted(refusals), module.name());
+    let mut message = format!("{verb}: {counted} of {script} ({asked}; nothing was touched)");
     for refusal in refusals {
         message.push_str(&format!("\n  {}\n      {}", what(plan, refusal), why(refusal)));
     }
@@ -131,10 +140,9 @@ pub fn refusals(
         (tables, Some(file)) => {
             format!("these lines at the end of {file} would allow {all}:\n\n{tables}\n")
         }
-        (tables, None) => {
-            format!(
-                "a grants file with these lines (--grants FILE) would allow it:\n\nschema = 1\n\n{tables}\n"
-            )
+        (_, None) => {
+            let file = lacking.clone().for_script(*module.digest()).to_toml();
+            format!("a grants file with these lines (--grants FILE) would allow {all}:\n\n{}\n", file.trim())
         }
     };
     (message, hint)

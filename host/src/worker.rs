@@ -264,7 +264,7 @@ fn failed(name: &str, what: &str, error: &io::Error) -> Failure {
 
 fn missing(name: &str) -> Failure {
     let own = std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| PathBuf::from("nshost"));
-    Failure::ours(format!("{name} is not there")).hint(format!(
+    Failure::ours(format!("{name} is not there, or not for this user to read")).hint(format!(
         "it is installed beside {} or in ../libexec/nshost; `cargo xtask build` makes it",
         own.display()
     ))

@@ -1,73 +1,37 @@
 //! nftables messages: one transaction is one system call (`nf_tables` over `nfnetlink`).
 
 mod place;
+mod seen;
+mod set;
 
 use std::ffi::CStr;
 
 use netlink_bindings::{
     nftables::{
-        Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelruleDo, OpDelsetelemDo, OpDeltableDo, OpGetsetelemDo,
-        OpGettableDo, OpNewchainDo, OpNewruleDo, OpNewsetDo, OpNewsetelemDo, OpNewtableDo,
-        PushSetelemListAttrs, SetFlags, TableFlags,
+        Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelruleDo, OpDelsetelemDo, OpDeltableDo, OpNewchainDo,
+        OpNewruleDo, OpNewsetDo, OpNewsetelemDo, OpNewtableDo, PushSetelemListAttrs, TableFlags,
     },
     traits::Pusher,
     utils,
 };
-use nshost_plan::Family;
+use set::{length_of, marks, padded, type_of};
+pub(crate) use {
+    seen::{TableSeen, present, tables},
+    set::{Element, Field, Set},
+};
 
 use crate::{
     Error,
-    netlink::{Batch, Failure, Socket},
-    rule::{Rule, address_length},
+    netlink::{Batch, Socket},
+    rule::Rule,
 };
 
 /// IPv4 and IPv6 in one table (`NFPROTO_INET`).
 const INET: u8 = 1;
 const CREATE: i32 = libc::NLM_F_CREATE;
-/// How `nft` reads a key of one field, by its own mark: type 0, length, `BYTEORDER_HOST_ENDIAN`. Fields of
-/// a concatenation have the order of their types.
-const HOST_BYTE_ORDER: [u8; 6] =
-    if cfg!(target_endian = "little") { [0, 4, 1, 0, 0, 0] } else { [0, 4, 0, 0, 0, 1] };
 const STEP: &str = "nftables transaction";
 /// The most bytes of a message's elements: they are one attribute, whose length has 16 bits.
 const MESSAGE: usize = 60_000;
-
-/// A field of a set's key or a map's value, by nftables' own types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Field {
-    Interface,
-    V4,
-    V6,
-    Protocol,
-    Port,
-    Family,
-    Zone,
-    /// The address to which a packet went that an ICMP error is about.
-    InError(Family),
-}
-
-/// A set, or a map if it has values.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Set {
-    pub(crate) table: &'static CStr,
-    pub(crate) name: &'static CStr,
-    pub(crate) key: &'static [Field],
-    pub(crate) value: &'static [Field],
-    /// Whether elements are ranges: their last field from the key's to the end's.
-    pub(crate) ranges: bool,
-}
-
-/// What a set holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Element {
-    pub(crate) set: &'static Set,
-    pub(crate) key: Vec<u8>,
-    /// The last key of a range.
-    pub(crate) end: Option<Vec<u8>>,
-    pub(crate) value: Option<Vec<u8>>,
-    /// In words, for errors.
-    pub(crate) subject: String,
-}
 
 /// A chain that packets come to by themselves.
 pub(crate) struct Hook {
@@ -261,81 +225,6 @@ impl Keeping {
     }
 }
 
-/// A table that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableSeen {
-    pub(crate) comment: String,
-    /// The address of the netlink socket that alone may change it; none: anybody.
-    pub(crate) owner: Option<u32>,
-}
-
-/// The tables of these names, none for one that is not there.
-pub(crate) fn tables<const N: usize>(
-    socket: &mut Socket,
-    names: [&'static CStr; N],
-) -> Result<[Option<TableSeen>; N], Error> {
-    let mut batch = Batch::default();
-    for name in names {
-        // The table is the answer; an acknowledgement besides would be one more to read.
-        let kind = message(libc::NFT_MSG_GETTABLE);
-        batch.push_unanswered(kind, 0, "look at nftables", name.to_string_lossy(), |bytes| {
-            OpGettableDo::encode_request(bytes, &header()).push_name(name);
-        });
-    }
-    let mut seen = [const { None }; N];
-    let failures = socket.exchange(batch, |index, _, body| {
-        let (_, attributes) = OpNewtableDo::decode_request(body);
-        let comment = attributes.get_userdata().ok().and_then(comment_in).unwrap_or_default();
-        seen[index] = Some(TableSeen { comment, owner: attributes.get_owner().ok() });
-    });
-    match failures.into_iter().find(|failure| failure.error.errno() != Some(libc::ENOENT)) {
-        Some(failure) => Err(failure.error),
-        None => Ok(seen),
-    }
-}
-
-/// Which of the elements are there and marked as `owner`'s (none: whoever's).
-pub(crate) fn present(
-    socket: &mut Socket,
-    elements: Vec<Element>,
-    owner: Option<&str>,
-) -> Result<Vec<Element>, Error> {
-    let mut found = Vec::with_capacity(elements.len());
-    // Each answer takes about 1 KiB of the socket's 208 KiB queue.
-    for chunk in elements.chunks(64) {
-        let mut batch = Batch::default();
-        for element in chunk {
-            // The element is the answer; an acknowledgement besides would be one more to read.
-            batch.push_unanswered(
-                message(libc::NFT_MSG_GETSETELEM),
-                0,
-                "look at nftables",
-                &element.subject,
-                |bytes| {
-                    let one = std::slice::from_ref(element);
-                    push_elements(OpGetsetelemDo::encode_request(bytes, &header()), one, None);
-                },
-            );
-        }
-        let failures = socket.exchange(batch, |index, _, body| {
-            if owner.is_none_or(|owner| element_comment(body).as_deref() == Some(owner)) {
-                found.push(chunk[index].clone());
-            }
-        });
-        let missing = |failure: &Failure| failure.error.errno() == Some(libc::ENOENT);
-        if let Some(failure) = failures.into_iter().find(|failure| !missing(failure)) {
-            return Err(failure.error);
-        }
-    }
-    Ok(found)
-}
-
-fn element_comment(body: &[u8]) -> Option<String> {
-    let (_, attributes) = OpNewsetelemDo::decode_request(body);
-    let element = attributes.get_elements().ok()?.get_elem().next()?;
-    comment_in(element.get_userdata().ok()?)
-}
-
 fn push_elements(list: PushSetelemListAttrs<&mut Vec<u8>>, elements: &[Element], owner: Option<&str>) {
     let Some(first) = elements.first() else { return };
     let mut list = list.push_table(first.set.table).push_set(first.set.name).nested_elements();
@@ -374,69 +263,6 @@ fn comment_data(text: &str) -> Vec<u8> {
 fn comment_in(data: &[u8]) -> Option<String> {
     let text = data.strip_prefix(&[0])?.get(1..)?;
     Some(CStr::from_bytes_until_nul(text).ok()?.to_str().ok()?.to_string())
-}
-
-impl Set {
-    fn flags(&self) -> u32 {
-        let map = if self.value.is_empty() { 0 } else { SetFlags::Map as u32 };
-        let ranges = if self.ranges { SetFlags::Interval as u32 | SetFlags::Concat as u32 } else { 0 };
-        map | ranges
-    }
-}
-
-impl Field {
-    /// In bytes.
-    fn length(self) -> u32 {
-        match self {
-            Field::Interface => libc::IFNAMSIZ as u32,
-            Field::V4 => 4,
-            Field::V6 => 16,
-            Field::InError(family) => address_length(family),
-            Field::Port | Field::Zone => 2,
-            Field::Protocol | Field::Family => 1,
-        }
-    }
-
-    /// The number by which `nft` knows how to print it (`enum datatypes` of its sources).
-    fn datatype(self) -> u32 {
-        match self {
-            Field::Family => 2,
-            Field::V4 => 7,
-            Field::V6 => 8,
-            Field::Protocol => 12,
-            // `integer`: for nft it is a place in the packet.
-            Field::InError(_) => 4,
-            // A zone has no type of its own, and nft 1.0.6 crashes at an integer in a concatenation. As a port it
-            // is shown with its bytes the other way round.
-            Field::Port | Field::Zone => 13,
-            Field::Interface => 41,
-        }
-    }
-}
-
-/// What `nft` wants to know of a set besides its type.
-fn marks(key: &[Field]) -> Vec<u8> {
-    match key {
-        [Field::Interface, Field::InError(family)] => place::typeof_in_error(*family),
-        _ => HOST_BYTE_ORDER.to_vec(),
-    }
-}
-
-/// A concatenation has six bits for each field's type.
-fn type_of(fields: &[Field]) -> u32 {
-    fields.iter().fold(0, |all, field| all << 6 | field.datatype())
-}
-
-/// A concatenation's fields start at multiples of four bytes.
-fn length_of(fields: &[Field]) -> u32 {
-    match fields {
-        [field] => field.length(),
-        fields => fields.iter().map(|field| padded(field.length())).sum(),
-    }
-}
-
-fn padded(length: u32) -> u32 {
-    length.next_multiple_of(4)
 }
 
 pub(crate) fn message(kind: libc::c_int) -> u16 {

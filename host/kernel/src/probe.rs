@@ -322,10 +322,12 @@ fn keyrings() -> Probe {
 
 /// The container has a terminal of its own; this is about everything else on the host.
 fn terminal_input() -> Probe {
-    const NAME: &str = "TIOCSTI";
+    const NAME: &str = "guard of terminal input";
+    const OPEN: &str =
+        "outside of containers, a program can type into the terminal that it runs in (TIOCSTI)";
     match fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti").as_deref().map(str::trim) {
-        Ok("0") => present(NAME, "nobody types into a terminal that is not theirs"),
-        Ok(_) => lacking(NAME, State::Disabled, "allowed on this host", "sysctl -w dev.tty.legacy_tiocsti=0"),
-        Err(_) => lacking(NAME, State::Absent, "cannot be turned off on this kernel", "Linux 6.2"),
+        Ok("0") => present(NAME, "no program can type into its terminal (TIOCSTI)"),
+        Ok(_) => lacking(NAME, State::Disabled, OPEN, "sysctl -w dev.tty.legacy_tiocsti=0"),
+        Err(_) => lacking(NAME, State::Absent, OPEN, "Linux 6.2 can turn that off"),
     }
 }

@@ -18,6 +18,9 @@ use nix::{
 use crate::Error;
 
 const ROOT: &str = "/proc/sys/net";
+/// As other container engines mount it.
+const READ_ONLY: &str = "this seems to be a container itself: give it a /proc/sys that can be written \
+                         (`mount -o remount,rw /proc/sys`, or more rights for it), or launch from outside of it";
 
 /// The settings of the network namespace of the thread that opens them.
 pub(crate) struct Sysctls(OwnedFd);
@@ -44,9 +47,15 @@ impl Sysctls {
         number.map(Some).ok_or_else(|| failed(ErrorKind::InvalidData.into()))
     }
 
-    /// Changes a setting; false if the kernel has no such setting.
+    /// Changes a setting; false if the kernel has no such setting. Where nobody can change any, it may be as it
+    /// should be.
     pub(crate) fn set(&self, path: &str, value: bool) -> Result<bool, Error> {
-        let Some(mut file) = self.file(path, OFlag::O_WRONLY)? else { return Ok(false) };
+        let mut file = match self.file(path, OFlag::O_WRONLY) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(false),
+            Err(error) if error.errno() == Some(libc::EROFS) && self.is(path, value) => return Ok(true),
+            Err(error) => return Err(error),
+        };
         let text = if value { b"1" } else { b"0" };
         match file.write_all(text) {
             // The interface went after the file was opened.
@@ -55,11 +64,18 @@ impl Sysctls {
         }
     }
 
+    fn is(&self, path: &str, value: bool) -> bool {
+        self.get(path).is_ok_and(|now| now == Some(value.into()))
+    }
+
     fn file(&self, path: &str, flags: OFlag) -> Result<Option<File>, Error> {
         match openat(&self.0, path, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
             Ok(fd) => Ok(Some(fd.into())),
             Err(Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(Error::new("open", format!("{ROOT}/{path}"), errno)),
+            Err(errno) => {
+                let hint = if errno == Errno::EROFS { READ_ONLY } else { "" };
+                Err(Error::new("open", format!("{ROOT}/{path}"), errno).hint(hint))
+            }
         }
     }
 }

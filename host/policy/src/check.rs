@@ -101,9 +101,9 @@ pub enum RefusalKind {
     Denied,
     /// A denial in the grants touches it, which beats every grant.
     Forbidden,
-    /// The host or another container has it, or it does not fit the host as it is now.
+    /// The host or another container has it.
     Conflict,
-    /// This host, kernel or user cannot do it.
+    /// This host as it is now, this kernel or this user cannot do it.
     Unsupported,
 }
 
@@ -131,12 +131,12 @@ pub(crate) struct Hurdle {
 }
 
 impl Hurdle {
-    /// Taken, or not there.
+    /// Taken.
     pub fn conflict(hint: String) -> Self {
         Hurdle { kind: RefusalKind::Conflict, hint }
     }
 
-    /// Cannot be done here.
+    /// Cannot be done here, for want of an interface or address, say.
     pub fn unsupported(hint: String) -> Self {
         Hurdle { kind: RefusalKind::Unsupported, hint }
     }

@@ -151,7 +151,7 @@ pub(crate) fn masquerade_hurdle(masquerade: &Masquerade, facts: &Facts) -> Optio
     let to_container = |link: &LinkFact| link.ours && link.name == masquerade.out.as_str();
     if facts.taken.links.contains(&masquerade.out) || facts.links.iter().any(to_container) {
         let hint = format!("{} leads to another container, which is no way out", masquerade.out);
-        return Some(Hurdle::conflict(hint));
+        return Some(Hurdle::unsupported(hint));
     }
     let mut names = facts.links.iter().map(|link| link.name.as_str());
     if names.clone().any(|name| name == masquerade.out.as_str()) {
@@ -160,7 +160,15 @@ pub(crate) fn masquerade_hurdle(masquerade: &Masquerade, facts: &Facts) -> Optio
     let mut known: Vec<String> = names.by_ref().take(SHOWN).map(show::quote).collect();
     known.extend(names.next().map(|_| "…".to_string()));
     let known = known.join(", ");
-    Some(Hurdle::conflict(format!("the host has no interface {}; it has {known}", masquerade.out)))
+    let out = &masquerade.out;
+    let hint = match facts.rootless {
+        // Which interfaces the machine has does not matter to it.
+        true => {
+            format!("without root the host is a private one that has no interface {out}; launch it as root")
+        }
+        false => format!("the host has no interface {out}; it has {known}"),
+    };
+    Some(Hurdle::unsupported(hint))
 }
 
 /// The ports must be free, and the address the host's own: the traffic of another's only passes by.
@@ -174,5 +182,5 @@ pub(crate) fn forward_hurdle(forward: &Forward, facts: &Facts) -> Option<Hurdle>
     let address = forward.host_address.filter(|address| !address.is_loopback())?;
     let known = facts.addresses.iter().any(|fact| fact.cidr.address() == address);
     let hint = "leave the address out for all that it has";
-    (!known).then(|| Hurdle::conflict(format!("the host does not have {address}; {hint}")))
+    (!known).then(|| Hurdle::unsupported(format!("the host does not have {address}; {hint}")))
 }

@@ -8,16 +8,13 @@ mod plan;
 mod run;
 mod shared;
 
-use std::ffi::OsString;
-
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use nshost_plan::show;
 
 use crate::{
     failure::{Failure, Status},
     launch::Ended,
-    print,
 };
 
 /// Launches Linux containers that a sandboxed WebAssembly script decides.
@@ -70,23 +67,43 @@ pub fn run() -> Ended {
 
 /// Prints help, the version, or what is wrong with the command line. Returns the exit status.
 fn explain(error: &clap::Error) -> Result<u8, Failure> {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let printed = error.print();
-        return printed
-            .map(|()| 0)
-            .map_err(|e| Failure::ours(format!("cannot write to standard output: {e}")));
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let printed = error.print();
+            printed.map(|()| 0).map_err(|e| Failure::ours(format!("cannot write to standard output: {e}")))
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            Ok(Status::Nshost as u8)
+        }
+        kind => Err(misused(kind, &error.render().to_string())),
     }
-    // What was typed stands in it, and may have been copied from anywhere.
-    let safe = |word: OsString| word.to_str().is_some_and(|word| show::log_line(word) == word);
-    if std::env::args_os().all(safe) {
-        let _ = error.print();
-    } else {
-        let text = error.render().to_string();
-        print::line(&text.trim_end().lines().map(show::log_line).collect::<Vec<_>>().join("\n"));
+}
+
+/// What clap says, as everything else is said here. What was typed stands in it, and may have been copied from
+/// anywhere.
+fn misused(kind: ErrorKind, text: &str) -> Failure {
+    let mut paragraphs = text.trim_end().split("\n\n");
+    let first: Vec<String> =
+        paragraphs.next().unwrap_or_default().lines().map(|line| show::log_line(line.trim())).collect();
+    let first = first.join(" ");
+    // What comes after -- is the command: there no option becomes an argument.
+    let misleads = |line: &str| line.trim_start().starts_with("tip: to pass ");
+    let general = |paragraph: &&str| !paragraph.starts_with("For more information");
+    let mut hints: Vec<String> = paragraphs
+        .filter(general)
+        .flat_map(str::lines)
+        .filter(|line| !misleads(line))
+        .map(|line| show::log_line(line.trim()))
+        .collect();
+    let verbs: Vec<String> =
+        Arguments::command().get_subcommands().map(|verb| verb.get_name().to_string()).collect();
+    if kind == ErrorKind::InvalidSubcommand {
+        hints.insert(0, format!("there is: {}", verbs.join(", ")));
     }
-    // The rest is printed by clap, with its suggestion; the code says that nothing was run.
-    if error.kind() == ErrorKind::InvalidSubcommand {
-        print::line("there is: run, plan, inspect, gc, doctor");
-    }
-    Ok(Status::Nshost as u8)
+    let typed = std::env::args_os().nth(1).and_then(|word| word.into_string().ok());
+    let typed = typed.filter(|word| verbs.contains(word));
+    let verb = typed.map_or(String::new(), |verb| format!("{verb} "));
+    hints.push(format!("`nshost {verb}--help` tells more"));
+    Failure::ours(first.strip_prefix("error: ").unwrap_or(&first)).hint(hints.join("\n"))
 }

@@ -1,7 +1,11 @@
 //! `nshost plan`
 
-use nshost_kernel::{Socket, facts, host};
-use nshost_ledger::{Ledger, Standing};
+use nshost_kernel::{
+    Socket,
+    facts::{self, HostFacts},
+    host, rootless,
+};
+use nshost_ledger::{Directory, Standing};
 use nshost_plan::{Facts, Namespace, Plan, show};
 use nshost_policy::{self as policy, Grants};
 use serde_json::json;
@@ -34,12 +38,13 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     let has_grants = arguments.script.has_grants();
     let request = arguments.script.check()?;
     decide::bound_to(&request.grants, &request.module)?;
-    let facts = host_facts(&request)?;
-    let opinion = decide::opinion(&request.module, &request.grants, &Cache::open(), &facts, request.manner)?;
+    // Who this is decides where the cache lies, and a private host changes that.
+    let cache = Cache::open();
+    let (facts, impossible) = host_facts(&request)?;
+    let opinion = decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner)?;
     if arguments.suggest_grants {
-        let mut grants = policy::suggest(&opinion.plan, &facts).to_toml();
-        grants.insert_str(0, &format!("# the least grants for sha256:{}\n", hex(request.module.digest())));
-        print::result(&grants)?;
+        let grants = policy::suggest(&opinion.plan, &facts).for_script(*request.module.digest());
+        print::result(&grants.to_toml())?;
         return Ok(0);
     }
     if arguments.json {
@@ -52,13 +57,14 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
                 show::plan(plan),
                 show::topology(plan),
                 shared_in_words(plan),
-                print::power(plan, facts.rootless).to_string(),
+                print::power(plan, facts.rootless),
                 format!("plan {}\n", plan_digest(plan)),
             ]
             .concat(),
         )?;
     }
-    verdict(&request, &opinion, &facts, has_grants)
+    let status = verdict(&request, &opinion, &facts, has_grants)?;
+    impossible.map_or(Ok(status), Err)
 }
 
 /// What no line of the plan says; empty for a plan that keeps everything apart.
@@ -80,26 +86,42 @@ fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool
         false => Grants::none(),
     };
     let (message, hint) =
-        print::refusals(&opinion.plan, &refused, &request.grants, &lacking, &request.module.name());
+        print::refusals(&opinion.plan, &refused, &request.grants, &lacking, &request.module);
     let status = if denied && has_grants { Status::Denied } else { Status::Nshost };
     Err(Failure::new(status, message).hint(hint))
 }
 
-/// What can be known without root and without reserving anything.
-fn host_facts(request: &Request) -> Result<Facts, Failure> {
+/// What a launch by the same user would know, without reserving anything; and why there can be none.
+fn host_facts(request: &Request) -> Result<(Facts, Option<Failure>), Failure> {
     let rootless = !nix::unistd::geteuid().is_root();
     let state = nshost_ledger::default_directory();
-    // A launch without root has a host of its own, on which there is nothing yet. And where nothing was
-    // launched so far, no directory is made only to look.
-    let looks = !rootless && state.exists();
-    let standing = match looks.then(|| Ledger::open(&state, host::current(&Socket::route().ok()?).ok()?).ok())
-    {
-        Some(Some(ledger)) => ledger.standing()?,
-        _ => Standing::default(),
+    // Where nothing was launched so far, no directory is made only to look.
+    let state = if state.exists() { Directory::open(&state).ok() } else { None };
+    let entered = if rootless { rootless::enter_private_host() } else { Ok(()) };
+    let mut socket = Socket::route()?;
+    let standing = match state.zip(host::current(&socket).ok()) {
+        Some((state, here)) => state.ledger(here).standing()?,
+        None => Standing::default(),
     };
     let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
-    let host = facts::gather(&mut Socket::route()?, &gone)?;
-    Ok(decide::facts(host, request, lowest_free(&standing), standing.taken, rootless))
+    let mut host = facts::gather(&mut socket, &gone)?;
+    if entered.is_err() {
+        host = like_a_private_one(host);
+    }
+    let facts = decide::facts(host, request, lowest_free(&standing), standing.taken, rootless);
+    Ok((facts, entered.err().map(Failure::from)))
+}
+
+/// Where no private host can be made, a plan can still be looked at: with nothing there but the loopback.
+fn like_a_private_one(host: HostFacts) -> HostFacts {
+    const LOOPBACK: &str = "lo";
+    HostFacts {
+        links: host.links.into_iter().filter(|link| link.name == LOOPBACK).collect(),
+        addresses: host.addresses.into_iter().filter(|address| address.link == LOOPBACK).collect(),
+        routes: Vec::new(),
+        default_routes: Vec::new(),
+        ..host
+    }
 }
 
 /// The instance number that a launch would get now.
@@ -120,6 +142,7 @@ fn as_json(request: &Request, opinion: &Opinion, facts: &Facts) -> String {
         "plan": plan_digest(plan),
         "steps": plan.steps().iter().map(|step| json::step(plan, step)).collect::<Vec<_>>(),
         "shares": policy::shared(plan).map(Namespace::name).collect::<Vec<_>>(),
+        "private-host": facts.rootless,
         "root-of-the-host": print::is_root_of_the_host(plan, facts.rootless),
         "refusals": opinion.refusals.iter().map(json::refusal).collect::<Vec<_>>(),
         "log": opinion.log.iter().map(|line| &line.text).collect::<Vec<_>>(),

@@ -2,7 +2,7 @@
 
 use std::{
     fs::OpenOptions,
-    io::Read,
+    io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -51,7 +51,7 @@ impl Script {
     /// Opens the files and checks the texts.
     pub fn check(self) -> Result<Request, Failure> {
         let grants = match &self.grants {
-            Some(file) => read_grants(file)?,
+            Some(file) => read_grants(file, &self.script)?,
             None if self.allow_all => Grants::open(),
             None => Grants::none(),
         };
@@ -80,14 +80,27 @@ impl Script {
     }
 }
 
-fn read_grants(path: &Path) -> Result<Grants, Failure> {
+/// Grants that cannot be read; those who have none yet are told how to come by them.
+fn unread(path: &Path, script: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::file("grants file", path, error);
+    if error.kind() != io::ErrorKind::NotFound {
+        return failure;
+    }
+    let [script, path] = [script, path].map(|path| show::log_line(&path.to_string_lossy()));
+    failure.hint(format!(
+        "the least that the script needs: nshost plan --suggest-grants {script} > {path}\n\
+         without --grants, nshost run asks at a terminal; --allow-all grants everything"
+    ))
+}
+
+fn read_grants(path: &Path, script: &Path) -> Result<Grants, Failure> {
     let mut text = String::new();
     OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
         .open(path)
         .and_then(|file| file.take(MAX_GRANTS + 1).read_to_string(&mut text))
-        .map_err(|error| Failure::file(path, &error))?;
+        .map_err(|error| unread(path, script, &error))?;
     if text.len() as u64 > MAX_GRANTS {
         let path = show::quote(&path.to_string_lossy());
         return Err(Failure::ours(format!("{path} is larger than 1 MiB, too large for grants")));

@@ -39,15 +39,22 @@ fn reach(options: &Options, family: Family, network: Cidr, host: Endpoint, conta
     host.address(outside)?;
     container.address(inside)?.default_route(outside.address())?;
 
-    let out = options.out.clone().or_else(|| facts::default_route_link(family));
-    let out =
-        out.ok_or("the host has no default route; say which interface is the way out: out=INTERFACE")?;
+    let out = options.out.clone().or_else(|| facts::default_route_link(family)).ok_or_else(no_way_out)?;
     nat::masquerade(inside.address(), &out)?;
     nat::tcp(options.port).to(inside.address(), 80)?;
     match family {
         Ipv4 => nat::tcp(options.port).on("127.0.0.1").to(inside.address(), 80),
         // The kernel has no way from ::1 to a container.
         Ipv6 => Ok(()),
+    }
+}
+
+fn no_way_out() -> Error {
+    match facts::rootless() {
+        true => {
+            "without root the host is a private one, and has no way out: plan and launch it as root".into()
+        }
+        false => "the host has no default route; say which interface is the way out: out=INTERFACE".into(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the operator can say: `nat [PORT] [out=INTERFACE] [dns=ADDRESS[,ADDRESS…]] [v6]`.
 
+use std::net::IpAddr;
+
 use nshost_sdk::prelude::*;
 
 /// The script's arguments.
@@ -20,10 +22,20 @@ impl Options {
         for argument in arguments {
             match argument.split_once('=') {
                 Some(("out", link)) => options.out = Some(link.to_string()),
-                Some(("dns", servers)) => options.dns.extend(servers.split(',').map(String::from)),
+                Some(("dns", servers)) => {
+                    for server in servers.split(',') {
+                        let address: Result<IpAddr, _> = server.parse();
+                        address
+                            .map_err(|_| format!("{server:?} in {argument:?} is no address, like 9.9.9.9"))?;
+                        options.dns.push(server.to_string());
+                    }
+                }
                 None if argument == "v6" => options.v6 = true,
                 None if argument.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    options.port = argument.parse()?
+                    options.port = match argument.parse() {
+                        Ok(port @ 1..) => port,
+                        _ => return Err(format!("{argument} is no port: those are 1 to 65535").into()),
+                    }
                 }
                 _ => {
                     let usage = "nat takes [PORT] [out=INTERFACE] [dns=ADDRESS,…] [v6]";

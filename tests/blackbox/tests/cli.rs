@@ -31,6 +31,10 @@ fn typing_mistakes_are_told_and_nothing_is_run() -> Result<()> {
         assert_eq!(output.code(), 125, "{words:?}: {}", output.text());
         assert!(output.stderr.contains(told), "{words:?}: {}", output.text());
         assert_eq!(output.stdout, "", "{words:?}");
+        // As everything else is said, and without advice that would run something else.
+        assert_eq!(output.stderr.starts_with("nshost: "), !words.is_empty(), "{words:?}: {}", output.text());
+        let ours = !output.stderr.contains("For more") && !output.stderr.contains("to pass");
+        assert!(ours, "{words:?}: {}", output.text());
     }
     // A command without the -- before it is an argument, and the shipped scripts say what to do with that.
     for name in ["tutorial", "nat", "isolated"] {
@@ -102,6 +106,7 @@ fn bad_grants_are_told_with_their_place() -> Result<()> {
     let missing = scratch.path().join("missing.toml");
     let output = host.nshost()?.args(["run", "--grants"]).arg(missing).arg(component("tutorial")?).run()?;
     assert_eq!(output.code(), 125, "{}", output.text());
+    assert!(output.stderr.contains("plan --suggest-grants"), "{}", output.text());
     Ok(())
 }
 
@@ -289,7 +294,7 @@ fn a_failing_undo_does_not_change_the_outcome() -> Result<()> {
     running.send("\n")?;
     let output = running.finish(SOON)?;
     output.expect(7)?;
-    assert!(output.stderr.contains("not undone: ledger: write"), "{}", output.text());
+    assert!(output.stderr.contains("not undone: failed: write"), "{}", output.text());
     // What it left is found, and said to be removed.
     let gc = host.nshost()?.arg("gc").run()?;
     gc.expect(0)?;

@@ -207,5 +207,30 @@ fn a_host_without_a_way_out_is_told_so() -> Result<()> {
         "{}",
         output.text()
     );
+    let output =
+        host.nshost()?.args(["plan", "--allow-all"]).arg(component("nat")?).arg("out=wlan9").run()?;
+    assert_eq!(output.code(), 125, "{}", output.text());
+    assert!(output.stderr.contains("the host has no interface wlan9"), "{}", output.text());
+    assert!(!output.stderr.contains("taken"), "{}", output.text());
+    Ok(())
+}
+
+#[test]
+fn an_argument_that_means_nothing_is_named() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let _internet = host.internet()?;
+    for (argument, told) in [
+        ("0", "0 is no port"),
+        ("65536", "65536 is no port"),
+        ("dns=9.9.9.9,x", "\"x\" in \"dns=9.9.9.9,x\""),
+    ] {
+        let output = host.nshost()?.arg("plan").arg(component("nat")?).arg(argument).run()?;
+        assert_eq!(output.code(), 120, "{}", output.text());
+        assert!(output.stderr.contains(told), "{}", output.text());
+    }
+    host.nshost()?.arg("plan").arg(component("nat")?).args(["65535", "dns=9.9.9.9,::1"]).run()?.expect(0)?;
     Ok(())
 }

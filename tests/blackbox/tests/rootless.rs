@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Duration};
 
 use anyhow::Result;
 use blackbox::Scratch;
-use support::{Census, Host, component, programs, root_or_skip};
+use support::{Census, Host, component, root_or_skip, tested_programs};
 
 const USER: &str = "54321";
 
@@ -17,7 +17,7 @@ fn as_user(host: &Host, scratch: &Scratch) -> Result<Command> {
         if copy.exists() {
             fs::remove_file(&copy)?;
         }
-        fs::copy(programs().join(name), copy)?;
+        fs::copy(tested_programs().join(name), copy)?;
     }
     let home = scratch.path().join("home");
     fs::create_dir_all(&home)?;
@@ -56,6 +56,69 @@ fn an_ordinary_user_launches_and_the_host_is_as_it_was() -> Result<()> {
         assert!(lines[2].contains(address), "{}", output.text());
     }
     before.comes_back(&host, Duration::from_secs(3))
+}
+
+/// The same facts for both: those of a host of its own, whatever the machine has.
+#[test]
+fn a_plan_says_what_a_launch_by_the_same_user_does() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let _internet = host.internet()?;
+    // In the way of root's launch of the tutorial, and of nobody else's.
+    host.shell("ip address add 169.254.1.9/24 dev eth0")?;
+    let (tutorial, nat) = (script(&scratch, "tutorial")?, script(&scratch, "nat")?);
+    let both = |script: &std::path::Path, arguments: &[&str]| {
+        let nshost = |verb: &str| {
+            let mut command = as_user(&host, &scratch)?;
+            command.args([verb, "--allow-all"]).arg(script).args(arguments).args(["--", "true"]);
+            support::run(command, Duration::from_secs(30))
+        };
+        anyhow::Ok((nshost("plan")?, nshost("run")?))
+    };
+    let (plan, run) = both(&tutorial, &[])?;
+    run.expect(0)?;
+    assert!(plan.expect(0)?.contains("a private host"), "{}", plan.text());
+    for arguments in [&["8080"][..], &["8080", "out=eth0"]] {
+        let (plan, run) = both(&nat, arguments)?;
+        assert!(run.code() != 0 && run.stderr.contains("without root"), "{}", run.text());
+        assert_eq!((plan.code(), &plan.stderr), (run.code(), &run.stderr), "{arguments:?}");
+    }
+    let root = host.nshost()?.args(["plan", "--allow-all"]).arg(&tutorial).run()?;
+    assert_eq!(root.code(), 125, "{}", root.text());
+    assert!(root.stderr.contains("169.254.1.9/24") && !root.stdout.contains("a private host"));
+    Ok(())
+}
+
+#[test]
+fn without_user_namespaces_a_plan_is_shown_and_said_to_be_in_vain() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let _internet = host.internet()?;
+    let script = script(&scratch, "tutorial")?;
+    // Below another root directory nobody gets a user namespace.
+    host.shell("mkdir /run/root; mount --rbind / /run/root")?;
+    let without = |words: &[&str]| {
+        let mut command = host.command("chroot");
+        command
+            .arg("/run/root")
+            .arg("setpriv")
+            .args(as_user(&host, &scratch)?.get_args().skip_while(|word| *word != "--reuid"));
+        command.args(words).arg(&script);
+        support::run(command, Duration::from_secs(30))
+    };
+    let plan = without(&["plan", "--allow-all"])?;
+    assert_eq!(plan.code(), 125, "{}", plan.text());
+    assert!(plan.stdout.contains("169.254.1.1/30"), "{}", plan.text());
+    assert!(plan.stderr.contains("unprivileged user namespaces"), "{}", plan.text());
+    let run = without(&["run", "--allow-all"])?;
+    assert_eq!((run.code(), run.stderr), (125, plan.stderr));
+    // What it would need somewhere else can be asked anywhere.
+    without(&["plan", "--suggest-grants"])?.expect(0)?;
+    Ok(())
 }
 
 #[test]

@@ -22,7 +22,9 @@ pub use census::Census;
 pub use host::Host;
 pub use internet::Internet;
 pub use nshost::Nshost;
-pub use place::{component, programs, root, scripts, target, wasi_component, wasi_components};
+pub use place::{
+    component, programs, root, scripts, target, tested_programs, wasi_component, wasi_components,
+};
 pub use process::{Output, Running, run};
 pub use rights::{is_root, root_or_skip};
 pub use scratch::Scratch;

@@ -20,6 +20,12 @@ pub fn programs() -> PathBuf {
     target().join("release")
 }
 
+/// The programs that are tested: those, or those of another release, in the directory that `NSHOST_TEST_PROGRAMS`
+/// names.
+pub fn tested_programs() -> PathBuf {
+    std::env::var_os("NSHOST_TEST_PROGRAMS").map_or_else(programs, PathBuf::from)
+}
+
 /// The setup scripts' sources, grants and golden plans.
 pub fn scripts() -> PathBuf {
     root().join("scripts")
@@ -41,11 +47,9 @@ pub fn wasi_components() -> PathBuf {
     target().join("scripts-wasi")
 }
 
-/// The launcher that `cargo xtask build` has made, with its helpers beside it; or that of another release,
-/// in the directory that `NSHOST_TEST_PROGRAMS` names.
+/// The launcher, with its helpers beside it.
 pub(crate) fn launcher() -> Result<PathBuf> {
-    let other = std::env::var_os("NSHOST_TEST_PROGRAMS").map(PathBuf::from);
-    built(other.unwrap_or_else(programs).join("nshost"))
+    built(tested_programs().join("nshost"))
 }
 
 fn built(path: PathBuf) -> Result<PathBuf> {

@@ -303,6 +303,20 @@ fn against_facts(step: &Step, facts: &Facts) -> Says {
         let own = facts.addresses.iter().map(|fact| fact.cidr);
         own.chain(facts.routes.iter().copied()).chain(facts.taken.networks.iter().copied())
     };
+    let lacking = match step {
+        Step::Masquerade(masquerade) => {
+            let out = facts.links.iter().find(|link| link.name == masquerade.out.as_str());
+            let of_ours = facts.links.iter().any(|link| link.name == masquerade.out.as_str() && link.ours);
+            out.is_none() || of_ours || facts.taken.links.contains(&masquerade.out)
+        }
+        Step::Forward(forward) => forward.host_address.is_some_and(|host| {
+            !host.is_loopback() && !facts.addresses.iter().any(|fact| fact.cidr.address() == host)
+        }),
+        Step::Namespace(nshost_plan::Namespace::Time) => {
+            facts.kernel.starts_with("4.") || facts.kernel.starts_with("5.5")
+        }
+        _ => false,
+    };
     let conflict = match step {
         Step::Veth(veth) => {
             facts.links.iter().any(|link| link.name == veth.host.as_str())
@@ -327,24 +341,13 @@ fn against_facts(step: &Step, facts: &Facts) -> Says {
                             && !known().any(|other| within(one, other, Part::All))
                     })
         }
-        Step::Masquerade(masquerade) => {
-            let out = facts.links.iter().find(|link| link.name == masquerade.out.as_str());
-            let of_ours = facts.links.iter().any(|link| link.name == masquerade.out.as_str() && link.ours);
-            out.is_none() || of_ours || facts.taken.links.contains(&masquerade.out)
-        }
-        Step::Forward(forward) => {
-            let stranger = forward.host_address.is_some_and(|host| {
-                !host.is_loopback() && !facts.addresses.iter().any(|fact| fact.cidr.address() == host)
-            });
-            stranger || facts.taken.forwards.iter().any(|other| same_packet(forward, other))
-        }
+        Step::Forward(forward) => facts.taken.forwards.iter().any(|other| same_packet(forward, other)),
         _ => false,
     };
-    let old = facts.kernel.starts_with("4.") || facts.kernel.starts_with("5.5");
-    match (conflict, step) {
+    match (conflict, lacking) {
         (true, _) => Says::Conflict,
-        (false, Step::Namespace(nshost_plan::Namespace::Time)) if old => Says::Unsupported,
-        _ => Says::Allowed,
+        (false, true) => Says::Unsupported,
+        (false, false) => Says::Allowed,
     }
 }
 
