@@ -1,7 +1,7 @@
 //! Removes what containers have left behind whose launcher was killed, or which the kernel is late with.
 
 use nshost_kernel::{host, link, network, process};
-use nshost_ledger::{Collection, Dead, HostLock, Ledger, Record};
+use nshost_ledger::{Collection, Dead, HostLock, Ledger, Others};
 
 use crate::failure::Failure;
 
@@ -74,7 +74,7 @@ pub fn dead_at_once(ledger: &Ledger, lock: &HostLock) -> Result<(), Failure> {
 }
 
 /// Until it is gone, so that its name is free: a forgotten entry tells nobody whose link it was.
-fn undo(entry: Dead<'_>, lock: &HostLock, others: &[Record]) -> Result<Collected, Failure> {
+fn undo(entry: Dead<'_>, lock: &HostLock, others: &Others) -> Result<Collected, Failure> {
     let record = entry.record();
     let (id, name) = (record.id.clone(), record.name.clone().map(String::from));
     let mut errors: Vec<_> = record.process.map(process::kill).into_iter().filter_map(Result::err).collect();

@@ -109,9 +109,7 @@ fn of_ledger(error: nshost_kernel::Error) -> Result<Failure, nshost_kernel::Erro
 impl From<nshost_ledger::Error> for Failure {
     fn from(error: nshost_ledger::Error) -> Self {
         use nshost_ledger::Error;
-        // Its own line has everything: what, the hint, and a name for machines.
-        let (line, hint) = (error.to_string(), error.hint());
-        let what = line.strip_suffix(&format!(" — {hint} [{}]", error.code())).unwrap_or(&line);
+        let (what, hint) = (error.to_string(), error.hint());
         let message = match error {
             Error::Taken { .. } => format!("taken: {what}"),
             Error::Untrusted { .. } => format!("the state directory cannot be used: {what}"),

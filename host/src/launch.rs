@@ -13,7 +13,7 @@ use nshost_kernel::{
     supervise,
     terminal::Terminal,
 };
-use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Receipt, Record, Standing};
+use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Others, Receipt, Record, Standing};
 use nshost_plan::{Argument, Facts, Namespace, Plan, Step, show};
 use nshost_policy::Permit;
 use serde_json::json;
@@ -273,7 +273,8 @@ impl<'a> Launch<'a> {
         let let_go = || -> Result<_, Failure> {
             let _lock = self.ledger.lock()?;
             // Who else there is matters to what all share: forwarding.
-            let others = if receipt.record().has_nat() { self.others(receipt.record())? } else { Vec::new() };
+            let others =
+                if receipt.record().has_nat() { self.others(receipt.record())? } else { Others::default() };
             Ok(network::let_go(receipt.record(), &others, held))
         };
         let (tables, left) = match let_go() {
@@ -296,10 +297,10 @@ impl<'a> Launch<'a> {
 
     /// Everybody else of whom something may exist on this host, if that matters to this container; to be
     /// asked under the host's lock.
-    fn others(&self, record: &Record) -> Result<Vec<Record>, Failure> {
+    fn others(&self, record: &Record) -> Result<Others, Failure> {
         match record.has_links() {
             true => Ok(self.ledger.standing()?.others(&record.id)),
-            false => Ok(Vec::new()),
+            false => Ok(Others::default()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::BorrowedFd};
 
-use nshost_ledger::{HostLock, NetworkNamespaceId, Receipt, Record};
+use nshost_ledger::{HostLock, NetworkNamespaceId, Others, Receipt, Record};
 use nshost_plan::{Interface, Plan, Side, Step};
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Asked only where it matters: usually nobody else does.
-pub type Others<'a> = dyn Fn() -> Result<Vec<Record>, Error> + 'a;
+pub type AskOthers<'a> = dyn Fn() -> Result<Others, Error> + 'a;
 
 /// What this process holds for a container's network: to be kept until it is taken down, and handed to that.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Held {
 pub fn set_up(
     receipt: &mut Receipt,
     lock: &HostLock,
-    others: &Others<'_>,
+    others: &AskOthers<'_>,
     host: &mut Socket,
     container: BorrowedFd<'_>,
 ) -> Result<Held, Error> {
@@ -89,7 +89,7 @@ fn bring_up(plan: &Plan, host: &mut Socket, inside: &mut Socket, ends: &[Ends]) 
 fn guard(
     receipt: &mut Receipt,
     lock: &HostLock,
-    others: &Others<'_>,
+    others: &AskOthers<'_>,
     host: &mut Socket,
 ) -> Result<Held, Error> {
     let sysctls = Sysctls::open()?;
@@ -137,7 +137,7 @@ fn open(
 /// Undoes what this process has made, so far as nobody does it better: the container's links go with its
 /// processes, and the tables are taken away by whoever gets their owner, which is what this returns. `others`: the
 /// records of all other containers of this host of which something may exist. Under the host's lock.
-pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>, Vec<Error>) {
+pub fn let_go(record: &Record, others: &Others, held: Held) -> (Option<Owner>, Vec<Error>) {
     let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else {
         return (None, Vec::new());
     };
@@ -156,7 +156,7 @@ pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>,
 
 /// Undoes all of it, as far as it exists, whoever made it, and touches nothing else; returns when it is gone.
 /// `others`: as above, so without those that were undone.
-pub fn take_down(record: &Record, lock: &HostLock, others: &[Record]) -> Vec<Error> {
+pub fn take_down(record: &Record, lock: &HostLock, others: &Others) -> Vec<Error> {
     if !record.has_links() {
         return Vec::new();
     }
@@ -186,13 +186,13 @@ pub fn sweep_tables(
     owner: Option<Owner>,
     lock: &HostLock,
     host: NetworkNamespaceId,
-    others: &[Record],
+    others: &Others,
 ) -> Result<(), Error> {
     table::sweep(owner, lock, host, others)
 }
 
 /// Turns off what only this container needed; what that is the table closes until then.
-fn close(record: &Record, others: &[Record]) -> (Closed, Vec<Error>) {
+fn close(record: &Record, others: &Others) -> (Closed, Vec<Error>) {
     if !record.has_nat() {
         return (Closed::default(), Vec::new());
     }

@@ -16,7 +16,7 @@ use nshost_ledger::{Guarding, HostLock, NetworkNamespaceId};
 use crate::{
     Error, host,
     netlink::Socket,
-    network::Others,
+    network::AskOthers,
     nft::{self, TableSeen},
     process,
     ruleset::TABLES,
@@ -69,7 +69,7 @@ pub(crate) fn find(
     own: Option<Owner>,
     lock: &HostLock,
     network: NetworkNamespaceId,
-    others: &Others<'_>,
+    others: &AskOthers<'_>,
 ) -> Result<Found, Error> {
     // The one of which word was left is nearly always the right one. A new one that is not needed would be
     // closed, and that waits for what others have deleted.

@@ -8,14 +8,14 @@
 
 use std::{array, net::IpAddr};
 
-use nshost_ledger::{HostLock, NetworkNamespaceId, Receipt, Record};
+use nshost_ledger::{HostLock, NetworkNamespaceId, Others, Receipt, Record};
 use nshost_plan::{Cidr, Family, Interface, Plan, Side};
 
 use crate::{
     Error,
     forwarding::{self, Closed},
     guard, nat,
-    network::Others,
+    network::AskOthers,
     nft::{self, Element, Keeping, Transaction},
     owner::{self, Found, Owner},
     ruleset::{self, TABLES},
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) fn join(
     receipt: &mut Receipt,
     lock: &HostLock,
-    others: &Others<'_>,
+    others: &AskOthers<'_>,
     closed: &Closed,
     sysctls: &Sysctls,
 ) -> Result<Owner, Error> {
@@ -40,7 +40,7 @@ pub(crate) fn join(
     // Where all that this container needs is there and ours, so is what the others need.
     let whole =
         found.orphaned == [false; TABLES.len()] && (0..TABLES.len()).all(|i| found.ours[i] || !mine[i]);
-    let others = &if whole { Vec::new() } else { others()? };
+    let others = &if whole { Others::default() } else { others()? };
     let needed = TABLES.map(|table| others.iter().chain([record]).any(|record| needs(record, table)));
     let write = |found: &Found, keeping| {
         let mut transaction = Transaction::new();
@@ -79,10 +79,10 @@ pub(crate) fn clear(
     record: &Record,
     owner: Option<Owner>,
     lock: &HostLock,
-    others: &[Record],
+    others: &Others,
     closed: &Closed,
 ) -> Result<(), Error> {
-    let mut found = owner::find(owner, lock, record.host, &|| Ok(others.to_vec()))?;
+    let mut found = owner::find(owner, lock, record.host, &|| Ok(others.clone()))?;
     let kept = found.kept(others);
     let stays = |element: &Element| {
         TABLES.iter().zip(kept).any(|(table, kept)| table.name == element.set.table && kept == Some(true))
@@ -102,9 +102,9 @@ pub(crate) fn sweep(
     owner: Option<Owner>,
     lock: &HostLock,
     host: NetworkNamespaceId,
-    others: &[Record],
+    others: &Others,
 ) -> Result<(), Error> {
-    let found = owner::find(owner, lock, host, &|| Ok(others.to_vec()))?;
+    let found = owner::find(owner, lock, host, &|| Ok(others.clone()))?;
     let kept = found.kept(others);
     remove_unneeded(Transaction::new(), found, kept)
 }
@@ -123,11 +123,11 @@ fn remove_unneeded(
 }
 
 impl Found {
-    /// Of each table that is there, whether somebody needs it.
-    fn kept(&self, others: &[Record]) -> [Option<bool>; TABLES.len()] {
+    /// Of each table that is there, whether somebody needs it, or may.
+    fn kept(&self, others: &Others) -> [Option<bool>; TABLES.len()] {
         array::from_fn(|index| {
             let there = self.ours[index] || self.orphaned[index];
-            there.then(|| others.iter().any(|other| needs(other, TABLES[index])))
+            there.then(|| others.unknown() || others.iter().any(|other| needs(other, TABLES[index])))
         })
     }
 }
@@ -139,7 +139,7 @@ fn complete(
     found: &Found,
     needed: [bool; TABLES.len()],
     keeping: Keeping,
-    others: &[Record],
+    others: &Others,
     sysctls: &Sysctls,
 ) -> Result<(), Error> {
     for (index, table) in TABLES.iter().enumerate() {
@@ -151,7 +151,7 @@ fn complete(
         }
         table.create(transaction, keeping);
         let its = |element: &Element| element.set.table == table.name;
-        for other in others {
+        for other in others.iter() {
             let lost: Vec<Element> = elements(other).into_iter().filter(its).collect();
             transaction.add(&lost, &other.id);
             let closed = forwarding::closed(sysctls, &other.forwarding)?.elements();

@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, rc::Rc};
 
 use crate::{
-    Error, Host, HostLock, Life, Record,
+    Error, Host, HostLock, Life, Others, Record,
     standing::Scan,
     store::{EntryName, Store},
 };
@@ -12,7 +12,7 @@ use crate::{
 /// and nobody else comes to hold anything.
 ///
 /// ```no_run
-/// # fn undo(_: &nshost_ledger::Record, _: &[nshost_ledger::Record]) -> bool { true }
+/// # fn undo(_: &nshost_ledger::Record, _: &nshost_ledger::Others) -> bool { true }
 /// # fn gc(ledger: &nshost_ledger::Ledger) -> Result<(), nshost_ledger::Error> {
 /// let lock = ledger.lock()?;
 /// let mut collection = ledger.collect(&lock)?;
@@ -39,10 +39,11 @@ pub struct Collection<'l> {
 }
 
 impl Collection<'_> {
-    /// The records of which something may exist in this network namespace: the living, and the dead that
-    /// have not been taken out of this collection.
-    pub fn others(&self) -> Vec<Record> {
-        self.living.iter().chain(self.dead.iter().map(Dead::record)).cloned().collect()
+    /// Those of whom something may exist in this network namespace: the living, and the dead that have not
+    /// been taken out of this collection.
+    pub fn others(&self) -> Others {
+        let records = self.living.iter().chain(self.dead.iter().map(Dead::record));
+        Others::new(records.cloned(), &self.unreadable)
     }
 }
 

@@ -184,7 +184,7 @@ impl fmt::Display for Error {
             Error::TooLarge { id, bytes } => write!(f, "the record of container {id} has {bytes} bytes")?,
             Error::Io { step, subject, source } => write!(f, "{step} {}: {source}", safe(subject))?,
         }
-        write!(f, " — {} [{}]", self.hint(), self.code())
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{os::fd::RawFd, rc::Rc};
 use nshost_plan::Plan;
 
 use crate::{
-    Error, ForwardingHold, Guarding, Host, HostLock, Life, PassHold, ProcessId, Record,
+    Error, ForwardingHold, Guarding, Host, HostLock, Life, Others, PassHold, ProcessId, Record,
     claim::{Claim, Owned},
     entry::{self, Note},
     ids::Ids,
@@ -161,13 +161,13 @@ impl Gone {
         HostLock::acquire(&self.store)
     }
 
-    /// The records of all of whom something may exist on the same host.
-    pub fn others(&self) -> Result<Vec<Record>, Error> {
+    /// All of whom something may exist on the same host.
+    pub fn others(&self) -> Result<Others, Error> {
         let host = Host { boot: self.record.boot.clone(), network: self.record.host };
         let scan = scan(&self.store, &host)?;
         let holds = |life: Life| matches!(life, Life::Living | Life::Dead);
         let all = scan.containers.into_iter().filter(|(_, life, record)| holds(*life) && host.has(record));
-        Ok(all.map(|(_, _, record)| *record).collect())
+        Ok(Others::new(all.map(|(_, _, record)| *record), &scan.unreadable))
     }
 
     /// Removes the entry: nothing is left.

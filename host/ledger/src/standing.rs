@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nshost_plan::Taken;
 
 use crate::{
-    Error, Host, Record,
+    Error, Host, Others, Record,
     entry::{self, Content},
     lock::{self, Held},
     reserve::Reservation,
@@ -44,9 +44,10 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// The records of which something may exist in this network namespace, but for `id`.
-    pub fn others(&self, id: &str) -> Vec<Record> {
-        self.living.iter().chain(&self.dead).filter(|record| record.id != id).cloned().collect()
+    /// Those of whom something may exist in this network namespace, but for `id`.
+    pub fn others(&self, id: &str) -> Others {
+        let records = self.living.iter().chain(&self.dead).filter(|record| record.id != id);
+        Others::new(records.cloned(), &self.unreadable)
     }
 }
 

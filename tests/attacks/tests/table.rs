@@ -1,5 +1,7 @@
 //! What others do to the host's firewall and routing while containers run.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use attacks::{SOON, TORN_DOWN, World};
 use support::{Census, Running, root_or_skip};
@@ -187,4 +189,42 @@ fn routing_that_the_operator_turned_on_meanwhile_stays_on() -> Result<()> {
     container.finish(SOON)?.expect(0)?;
     assert_eq!(world.host.shell(settings)?, "1\n1\n1\n");
     Ok(())
+}
+
+/// An entry that nobody can read, as of another release or damaged, may be of somebody who lives.
+#[test]
+fn the_guard_stays_while_an_entry_cannot_be_read() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let before = Census::take(&world.host)?;
+    let _servers = servers(&world)?;
+    let mut living = world.python_container(PLAIN, TRIES)?;
+    let entry = world.host.shell("cd /run/nshost/containers && ls && cp -p * /run/kept-entry")?;
+    let entry = format!("/run/nshost/containers/{}", entry.trim());
+    world.host.shell(&format!("printf damaged | dd of={entry} conv=notrunc 2>&1"))?;
+    let steps = "own=usual private proc lo veth=nshB,eth0 up host=10.9.1.1/30 inside=10.9.1.2/30";
+    let tables = || world.host.shell("nft list tables");
+    let ended = |program: &str| -> Result<()> {
+        world.asks(steps)?.args(["--", program]).run().map(drop)?;
+        // The last child of that launch takes the tables away a second later.
+        std::thread::sleep(Duration::from_millis(2500));
+        Ok(())
+    };
+    for other in ["true", "/no/such/program"] {
+        ended(other)?;
+        assert!(tables()?.contains("inet nshost"), "after {other}: {}", tables()?);
+    }
+    world.host.nshost()?.args(["gc"]).run()?;
+    assert!(tables()?.contains("inet nshost"), "after gc: {}", tables()?);
+    for address in ["127.0.0.1", World::LAN, World::LAN_V6] {
+        tries(&mut living, address, "silent")?;
+    }
+    // The control: when it can be read again and its container has ended, gc leaves nothing.
+    world.host.shell(&format!("dd if=/run/kept-entry of={entry} conv=notrunc 2>&1; rm /run/kept-entry"))?;
+    living.finish(SOON)?.expect(0)?;
+    world.host.nshost()?.args(["gc"]).run()?.expect(0)?;
+    drop(_servers);
+    before.comes_back(&world.host, TORN_DOWN)
 }

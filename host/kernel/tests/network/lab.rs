@@ -17,7 +17,7 @@ use nshost_kernel::{
     Socket, facts, host,
     network::{self, Held},
 };
-use nshost_ledger::{HostLock, Ledger, Mac, Origin, Receipt, Record};
+use nshost_ledger::{HostLock, Ledger, Mac, Origin, Others, Receipt, Record};
 use nshost_plan::{Facts, Plan};
 use nshost_policy::{Grants, check};
 
@@ -228,7 +228,7 @@ impl Lab {
         self.ledger.commit(&lock, claim, permit, Origin::default()).expect("commit")
     }
 
-    pub fn others(&self, record: &Record) -> Vec<Record> {
+    pub fn others(&self, record: &Record) -> Others {
         self.ledger.standing().expect("standing").others(&record.id)
     }
 
@@ -246,12 +246,12 @@ impl Lab {
 
     pub fn try_set_up_among(
         &self,
-        others: &[Record],
+        others: &Others,
         receipt: &mut Receipt,
         net: &Net,
     ) -> Result<Held, nshost_kernel::Error> {
         let lock = self.ledger.lock().expect("lock");
-        network::set_up(receipt, &lock, &|| Ok(others.to_vec()), &mut Socket::route()?, net.fd())
+        network::set_up(receipt, &lock, &|| Ok(others.clone()), &mut Socket::route()?, net.fd())
     }
 
     /// Ends a container and removes what it was.

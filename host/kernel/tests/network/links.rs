@@ -1,6 +1,7 @@
 //! Links, addresses and routes without NAT.
 
 use nshost_kernel::{Socket, facts, link, network};
+use nshost_ledger::Others;
 use nshost_plan::Family;
 use serde_json::Value;
 
@@ -175,7 +176,7 @@ fn a_dying_link_gives_name_and_addresses_back_at_once() {
         assert_eq!(net.serving("[fd00:1::2]:80", || host.call("[fd00:1::2]:80")), "fd00:1::1".parse().ok());
 
         assert!(link::any_left(&gone).expect("look"), "it is found by its new name");
-        assert!(network::take_down(&gone, &lab.lock(), &[]).is_empty());
+        assert!(network::take_down(&gone, &lab.lock(), &Others::default()).is_empty());
         assert!(!link::any_left(&gone).expect("look"));
         lab.undo(receipt);
         sh("ip link del nshgone99");

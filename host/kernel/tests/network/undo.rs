@@ -4,6 +4,7 @@ use nshost_kernel::{
     network,
     probe::{self, State},
 };
+use nshost_ledger::Others;
 use serde_json::Value;
 
 use crate::{
@@ -197,7 +198,7 @@ fn a_taken_port_is_a_conflict_and_stays_whose_it_is() {
         let before = sh("nft list ruleset");
         let error = stranger.try_set_up(&mut receipt, &net).expect_err("the table is owned");
         assert!(error.hint.contains("NSHOST_STATE_DIR"), "{error}");
-        let holders = [container.receipt.record().clone()];
+        let holders: Others = [container.receipt.record().clone()].into_iter().collect();
         assert!(network::take_down(receipt.record(), &stranger.lock(), &holders).is_empty());
         let error =
             stranger.try_set_up_among(&holders, &mut receipt, &Net::new()).expect_err("the port is taken");
@@ -269,7 +270,7 @@ fn a_table_of_that_name_by_somebody_else_is_left_alone() {
         let mut receipt = lab.receipt(nat("veth0", "169.254.1").done());
         let error = lab.try_set_up(&mut receipt, &net).expect_err("not our table");
         assert!(error.hint.contains("nft delete table"), "{error}");
-        let errors = network::take_down(receipt.record(), &lab.lock(), &[]);
+        let errors = network::take_down(receipt.record(), &lab.lock(), &Others::default());
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert_eq!(sh("nft list ruleset"), before);
     });
