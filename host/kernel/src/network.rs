@@ -135,8 +135,8 @@ fn open(
 }
 
 /// Undoes what this process has made, so far as nobody does it better: the container's links go with its
-/// processes, and the tables are taken away by whoever gets their owner, which is what this returns. `others`: the
-/// records of all other containers of this host of which something may exist. Under the host's lock.
+/// processes, and the tables are taken away by whoever gets their owner, which is what this returns. `others`: as many
+/// records of other containers of this host as tell what this one holds alone. Under the host's lock.
 pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>, Vec<Error>) {
     let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else {
         return (None, Vec::new());
