@@ -2,10 +2,10 @@
 //! containers, on one without a table, and on some that tell where the cost comes from.
 //!
 //! All hosts of a comparison are there at once, with their real containers, and take turns; what is on them goes
-//! with them, however this process ends. A round trip is one
-//! thread's: it has sockets in both network namespaces, and what it sends has arrived when it asks for it. So no
-//! process is woken, which would take longer, and less evenly, than all that is compared. Each packet's bytes and
-//! source are looked at: a way that is not the one that was meant is an error instead of a number.
+//! with them, however this process ends. A round trip is one thread's: it has sockets in both network namespaces, and
+//! what it sends has arrived when it asks for it. So no process is woken, which would take longer, and less evenly,
+//! than all that is compared. Each packet's bytes and source are looked at: a way that is not the one that was meant
+//! is an error instead of a number.
 
 mod crowd;
 mod place;
