@@ -14,7 +14,7 @@ use nshost_kernel::{
     terminal::Terminal,
 };
 use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Others, Receipt, Record, Standing};
-use nshost_plan::{Argument, Facts, Namespace, Plan, Step, show};
+use nshost_plan::{Argument, Facts, Namespace, Plan, Step, Taken, show};
 use nshost_policy::Permit;
 use serde_json::json;
 
@@ -115,8 +115,9 @@ impl<'a> Launch<'a> {
 
     fn attempt(&self, host: &mut Socket, audit: &mut Audit) -> Result<Attempt, Failure> {
         let claim = self.ledger.claim()?;
-        let standing = self.standing()?;
-        let facts = self.facts(host, &claim, &standing)?;
+        // Records of all who live are not kept for as long as this one does.
+        let Standing { gone, taken, .. } = self.standing()?;
+        let facts = self.facts(host, &claim, &gone, taken)?;
         let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;
         // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
@@ -125,9 +126,9 @@ impl<'a> Launch<'a> {
             Ok(receipt) => receipt,
             Err(lost) => return Ok(Attempt::Lost(lost)),
         };
-        match self.start(&mut receipt, &command, host, &standing.gone, audit) {
+        match self.start(&mut receipt, &command, host, &gone, audit) {
             Ok((running, held, terminal)) => {
-                let litter = !standing.gone.is_empty();
+                let litter = !gone.is_empty();
                 Ok(Attempt::Launched(Box::new(Launched {
                     running,
                     command,
@@ -160,10 +161,16 @@ impl<'a> Launch<'a> {
         Ok(self.ledger.standing()?)
     }
 
-    fn facts(&self, host: &mut Socket, claim: &Claim, standing: &Standing) -> Result<Facts, Failure> {
-        let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
+    fn facts(
+        &self,
+        host: &mut Socket,
+        claim: &Claim,
+        gone: &[Record],
+        taken: Taken,
+    ) -> Result<Facts, Failure> {
+        let gone: Vec<_> = gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
         let host = facts::gather(host, &gone)?;
-        Ok(decide::facts(host, self.request, claim.instance(), standing.taken.clone(), self.rootless))
+        Ok(decide::facts(host, self.request, claim.instance(), taken, self.rootless))
     }
 
     /// Writes down what is about to be, if nobody else has reserved any of it.
@@ -272,9 +279,8 @@ impl<'a> Launch<'a> {
     fn undo(&self, receipt: Receipt, held: Held) -> Undone {
         let let_go = || -> Result<_, Failure> {
             let _lock = self.ledger.lock()?;
-            // Who else there is matters to what all share: forwarding.
-            let others =
-                if receipt.record().has_nat() { self.others(receipt.record())? } else { Others::default() };
+            // Who else there is matters to what all share: forwarding, and ways through other firewalls.
+            let others = self.ledger.sharers(receipt.record())?;
             Ok(network::let_go(receipt.record(), &others, held))
         };
         let (tables, left) = match let_go() {

@@ -135,9 +135,9 @@ fn open(
 }
 
 /// Undoes what this process has made, so far as nobody does it better: the container's links go with its
-/// processes, and the tables are taken away by whoever gets their owner, which is what this returns. `others`: the
-/// records of all other containers of this host of which something may exist. Under the host's lock.
-pub fn let_go(record: &Record, others: &Others, held: Held) -> (Option<Owner>, Vec<Error>) {
+/// processes, and the tables are taken away by whoever gets their owner, which is what this returns. `others`: as many
+/// records of other containers of this host as tell what this one holds alone. Under the host's lock.
+pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>, Vec<Error>) {
     let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else {
         return (None, Vec::new());
     };
@@ -192,7 +192,7 @@ pub fn sweep_tables(
 }
 
 /// Turns off what only this container needed; what that is the table closes until then.
-fn close(record: &Record, others: &Others) -> (Closed, Vec<Error>) {
+fn close(record: &Record, others: &[Record]) -> (Closed, Vec<Error>) {
     if !record.has_nat() {
         return (Closed::default(), Vec::new());
     }

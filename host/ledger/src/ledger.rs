@@ -11,7 +11,7 @@ use crate::{
     collect::collection,
     ids::Ids,
     reserve::Reservation,
-    standing::{Known, Seen, look, scan, standing},
+    standing::{Known, Seen, look, scan, sharers, standing},
     store::{EntryName, Store},
 };
 
@@ -73,7 +73,13 @@ impl Ledger {
         Ok(standing)
     }
 
-    /// Waits for the host's lock, for seconds at most.
+    /// Of all others of whom something may exist on this host, as many as tell what of the container's holds is its
+    /// alone: usually the first has them too, and a look at all would keep everybody who ends waiting.
+    pub fn sharers(&self, record: &Record) -> Result<Vec<Record>, Error> {
+        sharers(&self.store, &self.host, record)
+    }
+
+    /// Waits for the host's lock, for seconds at most with one who has it.
     pub fn lock(&self) -> Result<HostLock, Error> {
         HostLock::acquire(&self.store)
     }
@@ -121,6 +127,8 @@ impl Ledger {
             guarding: None,
         };
         self.check_free(&Reservation::of(&record), &claim.owned.name)?;
+        // Of a thousand others, a megabyte that would be kept as long as the container lives.
+        self.known.take();
         // Without root there is only one id, the caller's.
         let has_ids = record.plan.namespaces().contains(Namespace::User) && !record.host_is_private;
         let ids = has_ids.then(|| Ids::take(&self.store, lock)).transpose()?;

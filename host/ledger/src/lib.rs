@@ -29,7 +29,7 @@
 //! | path | what |
 //! |---|---|
 //! | `.` and `containers/` | mode 0700, the caller's own; opened once without following links, then reached by descriptor |
-//! | `lock` | made once; byte 0 is the host's lock, byte 1 the claims lock; from byte 8 on the pid of who took each last, from byte 64 on who had the firewall's tables last: words that decide nothing |
+//! | `lock` | made once; byte 0 is the host's lock, byte 1 the claims lock; from byte 8 on the pid of who took each last, from byte 64 on who had the firewall's tables last: words that decide nothing but for how long others wait |
 //! | `ids` | when each range of user ids was last in use; byte N is locked by who has range N, for its life |
 //! | `containers/NNNN-ID` | an entry: instance number and 128 random bits; byte 0 is locked by its owner for its life |
 //!
@@ -65,7 +65,7 @@
 //! - An entry's lock is taken once, by its owner, at its birth. All others only ask whether it is held, so
 //!   that looking has no side effect; once it is free, it is free for good.
 //!
-//! Nobody waits for the first two for longer than seconds, and who does in vain is told who has it.
+//! Nobody waits for one who has the first two for longer than seconds, and who does in vain is told who it is.
 //!
 //! All are open-file-description locks: the kernel drops them with the last descriptor, however the
 //! process ends. A forked child shares them until it executes a program (every descriptor here is

@@ -36,10 +36,15 @@ const KEEPERS: libc::off_t = 64;
 const PLACES: u64 = 64;
 const KEEPER: usize = 64;
 
-/// A launch holds the host's lock for some milliseconds; after this long something is wrong.
+/// A launch holds the host's lock for some milliseconds; with one that has it for this long something is wrong. Of a
+/// thousand that end at once the last waits longer, but not for the same one.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// For one that was stopped nobody waits for longer than this: it may be stopped for ever.
 const PATIENCE_WITH_STOPPED: Duration = Duration::from_secs(1);
+/// Who has waited for long asks less often, so that many who wait leave the processors to the one that works.
+const SHORT_PAUSE: Duration = Duration::from_millis(1);
+const LONG_PAUSE: Duration = Duration::from_millis(20);
+const PAUSES_TO_A_WAIT: u32 = 32;
 
 /// The right to change what all containers of the host share: reservations, the firewall's table,
 /// sysctls. Others wait while it is held, so it is held shortly. Dropping it releases it, as does the
@@ -116,10 +121,14 @@ impl Held {
     fn acquire(store: &Store, byte: libc::off_t, patience: Duration) -> Result<Held, Error> {
         // Opened anew, as two locks of one open file description would not exclude each other.
         let file = store.open_lock()?;
-        let (start, mut pause) = (Instant::now(), Duration::from_micros(20));
-        let mut stopped = PATIENCE_WITH_STOPPED;
+        let (begin, mut pause) = (Instant::now(), Duration::from_micros(20));
+        let (mut since, mut stopped, mut last) = (begin, PATIENCE_WITH_STOPPED, None);
         while !try_lock(&file, byte).map_err(|errno| Error::io("lock", store.lock_path(), errno))? {
-            let waited = start.elapsed();
+            let word = word_of_holder(&file, byte);
+            if word != last {
+                (since, stopped, last) = (Instant::now(), PATIENCE_WITH_STOPPED, word);
+            }
+            let waited = since.elapsed();
             if waited >= patience || waited >= stopped {
                 let holder = holder(&file, byte);
                 if waited >= patience || holder.as_ref().is_some_and(|holder| holder.stopped) {
@@ -128,27 +137,32 @@ impl Held {
                 stopped = waited + PATIENCE_WITH_STOPPED;
             }
             sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(1));
+            pause = (pause * 2).min((begin.elapsed() / PAUSES_TO_A_WAIT).clamp(SHORT_PAUSE, LONG_PAUSE));
         }
         note_holder(&file, byte);
         Ok(Held { file, byte })
     }
 }
 
-/// Leaves word of who has the lock, for those who wait in vain: the kernel does not tell whose an
-/// open-file-description lock is. It decides nothing.
+/// Leaves word of who has the lock, for those who wait: the kernel does not tell whose an open-file-description lock
+/// is. It decides nothing but for how long they do.
 fn note_holder(file: &OwnedFd, byte: libc::off_t) {
     let _ = pwrite(file, &std::process::id().to_ne_bytes(), place_of_holder(byte));
 }
 
 fn holder(file: &OwnedFd, byte: libc::off_t) -> Option<Holder> {
-    let mut pid = [0; 4];
-    let read = pread(file, &mut pid, place_of_holder(byte)).ok()?;
-    let pid = Some(u32::from_ne_bytes(pid)).filter(|pid| read == 4 && *pid != 0)?;
+    let pid = word_of_holder(file, byte)?;
     // Field 3, after the command's name in parentheses, which may hold anything.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().next());
     Some(Holder { pid, stopped: matches!(state, Some("T" | "t")) })
+}
+
+/// The pid of who took it last.
+fn word_of_holder(file: &OwnedFd, byte: libc::off_t) -> Option<u32> {
+    let mut pid = [0; 4];
+    let read = pread(file, &mut pid, place_of_holder(byte)).ok()?;
+    Some(u32::from_ne_bytes(pid)).filter(|pid| read == 4 && *pid != 0)
 }
 
 /// Behind the bytes that are locked.
@@ -218,6 +232,30 @@ mod tests {
         assert!(Held::claims_now(&store).unwrap().is_some(), "another byte is another lock");
         drop(held);
         Held::acquire(&store, HOST, Duration::ZERO).unwrap();
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn patience_is_with_one_holder() {
+        let path = std::env::temp_dir().join(format!("nshost-ledger-patience-{}", std::process::id()));
+        let store = Store::open(&path).unwrap();
+        let held = Held::acquire(&store, HOST, PATIENCE).unwrap();
+        let (patience, start) = (Duration::from_millis(200), Instant::now());
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let store = Store::open(&path).unwrap();
+                Held::acquire(&store, HOST, patience).map(drop)
+            });
+            // As if one after the other had it.
+            for pid in 1..=60u32 {
+                pwrite(&held.file, &pid.to_ne_bytes(), place_of_holder(HOST)).unwrap();
+                sleep(Duration::from_millis(10));
+            }
+            assert!(start.elapsed() > 2 * patience && !waits.is_finished());
+            // This one keeps it.
+            assert!(matches!(waits.join().unwrap().err(), Some(Error::Busy { .. })));
+        });
+        drop(held);
         std::fs::remove_dir_all(path).unwrap();
     }
 

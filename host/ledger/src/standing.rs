@@ -45,9 +45,9 @@ pub struct Standing {
 
 impl Standing {
     /// Those of whom something may exist in this network namespace, but for `id`.
-    pub fn others(&self, id: &str) -> Others {
-        let records = self.living.iter().chain(&self.dead).filter(|record| record.id != id);
-        Others::new(records.cloned(), &self.unreadable)
+    pub fn others(self, id: &str) -> Others {
+        let records = self.living.into_iter().chain(self.dead).filter(|record| record.id != id);
+        Others::new(records, &self.unreadable)
     }
 }
 
@@ -149,6 +149,30 @@ fn sweep(store: &Store, host: &Host, litter: &[EntryName], buffer: &mut Vec<u8>)
         }
     }
     Ok(())
+}
+
+/// The records of all others here, up to those that have between them all that this one holds besides its own.
+pub(crate) fn sharers(store: &Store, host: &Host, record: &Record) -> Result<Vec<Record>, Error> {
+    let (mut forwarding, mut passing) = (record.forwarding.clone(), record.passing.clone());
+    let (mut sharers, mut buffer) = (Vec::new(), Vec::new());
+    if forwarding.is_empty() && passing.is_empty() {
+        return Ok(sharers);
+    }
+    for name in store.list()?.entries {
+        if forwarding.is_empty() && passing.is_empty() {
+            break;
+        }
+        let seen = look(store, host, &name, &mut buffer)?;
+        let Seen::Container { life: Life::Living | Life::Dead, record: other, .. } = seen else { continue };
+        if other.id != record.id && host.has(&other) {
+            forwarding.retain(|hold| {
+                !other.forwarding.iter().any(|its| (its.v6, &its.link) == (hold.v6, &hold.link))
+            });
+            passing.retain(|hold| !other.passing.contains(hold));
+            sharers.push(*other);
+        }
+    }
+    Ok(sharers)
 }
 
 /// What entries hold; none for those that hold nothing here.

@@ -4,7 +4,7 @@ mod support;
 
 use std::{fs, slice};
 
-use nshost_ledger::{Error, ForwardingHold, Ledger, Life, Origin, ProcessId};
+use nshost_ledger::{Error, ForwardingHold, Ledger, Life, Origin, PassHold, ProcessId, Record};
 use nshost_plan::Protocol::{Tcp, Udp};
 use support::{Scratch, Want, commit, commit_claim, host, ledger};
 
@@ -146,6 +146,44 @@ fn facts_tell_what_is_held_in_a_fixed_order() {
     std::fs::write(scratch.state().join("containers/0009-00000000000000000000000000000000"), "what?")
         .unwrap();
     assert!(ledger.standing().unwrap().others(&third.record().id).unknown());
+}
+
+#[test]
+fn who_ends_looks_at_others_until_all_it_holds_is_held() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    let hold =
+        |link: &str, v6| ForwardingHold { link: link.to_string().try_into().unwrap(), v6, was_on: false };
+    let chain = |chain: &str| PassHold { v6: false, chain: chain.to_string() };
+    let holding = |want: Want, holds: &[ForwardingHold], chains: &[PassHold]| {
+        let mut receipt = commit(&ledger, &want).unwrap();
+        let lock = ledger.lock().unwrap();
+        receipt.holds(&lock, holds.to_vec()).unwrap();
+        receipt.passes(&lock, chains.to_vec()).unwrap();
+        receipt
+    };
+    let named = |name, link| Want { name: Some(name), links: vec![link], addresses: None, forward: None };
+    let (eth0, eth0_v6, eth1) = (hold("eth0", false), hold("eth0", true), hold("eth1", false));
+    let none = holding(named("none", "veth0"), &[], &[]);
+    let first = holding(named("first", "veth1"), slice::from_ref(&eth0), &[]);
+    let other = holding(named("other", "veth2"), &[eth0.clone(), eth1.clone()], &[chain("FORWARD")]);
+    let last = holding(named("last", "veth3"), slice::from_ref(&eth0), &[]);
+    let sharers = |holds: &[ForwardingHold], chains: &[PassHold]| {
+        let (forwarding, passing) = (holds.to_vec(), chains.to_vec());
+        let record = Record { forwarding, passing, ..none.record().clone() };
+        let names = ledger.sharers(&record).unwrap().into_iter().filter_map(|record| record.name);
+        names.map(String::from).collect::<Vec<_>>()
+    };
+    assert!(sharers(&[], &[]).is_empty());
+    // Whether it was on does not tell which it is.
+    let was_on = ForwardingHold { was_on: true, ..eth0.clone() };
+    assert_eq!(sharers(&[was_on], &[]), ["first"]);
+    assert_eq!(sharers(&[eth1], &[chain("FORWARD")]), ["first", "other"]);
+    // What nobody has takes a look at all.
+    let all = ["first", "other", "last"];
+    assert_eq!(sharers(&[eth0_v6], &[]), all);
+    assert_eq!(sharers(&[eth0], &[chain("DOCKER-USER")]), all);
+    drop((first, other, last));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: whole-process wall time of a launch, against a floor and against what people
 //! use today. All commands take turns within one run, in a host namespace of their own; medians.
+//! `cargo xtask bench packets`: what a packet's way through our tables costs ([`packets`]).
 
 #![expect(clippy::disallowed_methods, reason = "this is not the launcher")]
 
 mod host;
+mod packets;
 mod peers;
 
 use std::{
@@ -24,12 +26,27 @@ struct Contender {
     times: Vec<Duration>,
 }
 
+/// How often each contender has its turn, if nobody says.
+const ROUNDS: usize = 200;
+
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let rounds: usize = match arguments.next() {
-        Some(text) => text.parse().context("how many rounds, a number")?,
-        None => 200,
-    };
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["packets", rest @ ..] => packets::measure(rounds(rest)?),
+        [packets::CROWD, rest @ ..] => packets::crowd(rest),
+        rest => launches(rounds(rest)?),
+    }
+}
+
+fn rounds(words: &[&str]) -> Result<usize> {
+    match words {
+        [] => Ok(ROUNDS),
+        [text] => text.parse().context("how many rounds, a number"),
+        _ => bail!("how many rounds, and nothing else"),
+    }
+}
+
+fn launches(rounds: usize) -> Result<()> {
     host::enter_disposable()?;
     let results = PathBuf::from(std::env::var("NSHOST_RESULTS").unwrap_or_else(|_| "target".to_string()));
     let scratch = host::Scratch::new()?;

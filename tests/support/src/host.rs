@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -110,6 +111,15 @@ impl Host {
         let mut command = self.words(words)?;
         command.stdin(Stdio::piped());
         Running::start(command)
+    }
+
+    /// A path in this host, as it is reached from outside. So its network namespace is a file too:
+    /// `/proc/1/ns/net`, and what `ip netns add NAME` has made: `/run/netns/NAME`.
+    pub fn path(&self, inside: &str) -> PathBuf {
+        match &self.namespaces {
+            Some(namespaces) => PathBuf::from(format!("/proc/{}/root{inside}", namespaces.first)),
+            None => PathBuf::from(inside),
+        }
     }
 
     /// The launcher, in this host.
