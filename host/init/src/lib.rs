@@ -21,13 +21,12 @@ mod wait;
 use core::ffi::{CStr, c_char, c_int};
 
 pub use report::{Report, Stage};
-pub use wait::BEGUN;
 
 /// All that the child needs, rendered before the clone.
 pub struct Orders<'a> {
     /// Where the child waits: one byte opens it, end-of-file means that the broker is gone.
     pub gate: c_int,
-    /// A close-on-exec pipe: [`BEGUN`] at once, then one [`Report`] on failure; nothing when exec has succeeded.
+    /// A close-on-exec pipe: one [`Report`] on failure; nothing when exec has succeeded.
     pub report: c_int,
     /// Whether there is a user namespace in which to become root.
     pub user_namespace: bool,
@@ -83,7 +82,6 @@ pub enum Program<'a> {
 /// To be called in a child that was just cloned from a single-threaded process, with the fds in
 /// `orders` open there and `arguments` and `environment` valid, null-terminated arrays.
 pub unsafe fn run(orders: &Orders<'_>) -> ! {
-    wait::say_begun(orders);
     wait::close_the_brokers(orders);
     // What needs no id in the user namespace is done while the broker sets up the network.
     stdio::reset_actions();

@@ -4,16 +4,6 @@ use core::ffi::{c_int, c_ulong};
 
 use crate::{Orders, Stage, report};
 
-/// The child's first word.
-pub const BEGUN: u8 = 0xb1;
-
-/// Tells the broker that this runs. The kernel lets a new process wait for its parent's processor, also when
-/// another one is idle; the broker, woken by this word, goes on on that one, and both do their part at a time.
-pub(crate) fn say_begun(orders: &Orders<'_>) {
-    // SAFETY: one readable byte. Nothing depends on its arrival.
-    unsafe { libc::write(orders.report, [BEGUN].as_ptr().cast(), 1) };
-}
-
 /// Waits until the broker has done all of its work. Fails closed: end-of-file, an error or a wrong
 /// byte means that the broker is gone or broken, and then the command never runs.
 pub(crate) fn at_gate(orders: &Orders<'_>) {

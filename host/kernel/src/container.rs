@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::wait::{WaitStatus, waitpid},
     unistd::{Pid, pipe2, read, write},
 };
@@ -93,17 +92,12 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
             clone::into_namespaces(namespaces, tree, orders)
         })?;
     let program = rendered.into_held();
-    let Channels { gate_opener, report_reader, gate_waiter, report_writer } = channels;
-    // Without the broker's own end of it, a child that has died ends the waiting too.
-    drop((gate_waiter, report_writer));
+    let Channels { gate_opener, report_reader, .. } = channels;
     let mounts = tree.into_iter().collect();
     let process = Running { pid, pidfd, report: report_reader, mounts, _program: program };
     let id = process::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt.started(id?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
-    if let Some(process) = &waiting.process {
-        await_begin(&process.report)?;
-    }
     if namespaces.contains(Namespace::User) {
         identity::map(receipt.record(), pid)?;
     }
@@ -114,21 +108,6 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
         process.mounts.extend(mounts.transpose()?);
     }
     Ok(waiting)
-}
-
-/// Waits until the child runs; see [`nshost_init::BEGUN`]. Of one that has died its pidfd tells.
-fn await_begin(report: &OwnedFd) -> Result<(), Error> {
-    let failed = |errno| Error::new("wait", "for the container's first process", errno);
-    let mut pipe = [PollFd::new(report.as_fd(), PollFlags::POLLIN)];
-    while let Err(errno) = poll(&mut pipe, PollTimeout::NONE) {
-        if errno != Errno::EINTR {
-            return Err(failed(errno));
-        }
-    }
-    match read(report, &mut [0]) {
-        Ok(_) | Err(Errno::EAGAIN) => Ok(()),
-        Err(errno) => Err(failed(errno)),
-    }
 }
 
 /// Where there is a user namespace, what its root must not undo is prepared before the clone.
