@@ -93,7 +93,8 @@ pub(crate) fn find(
     }
     let reason = io::Error::from(io::ErrorKind::PermissionDenied);
     Err(Error::new("change nftables", "table inet nshost", reason).hint(
-        "another process owns it, and no container's entry tells which: is NSHOST_STATE_DIR that of the containers that run?",
+        "another process owns it, and none that is on record here: is NSHOST_STATE_DIR that of the containers that run, \
+         are they of this release, and their launchers in this PID namespace?",
     ))
 }
 
