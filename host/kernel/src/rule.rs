@@ -149,14 +149,35 @@ impl Rule {
     }
 
     /// Only what is addressed to this host, by whatever of its addresses.
-    pub(crate) fn for_this_host(mut self) -> Self {
+    pub(crate) fn for_this_host(self) -> Self {
+        self.destination_is(libc::RTN_LOCAL)
+    }
+
+    /// Only what is addressed to everybody of a network that the host is in (IPv4).
+    pub(crate) fn for_a_whole_network(self) -> Self {
+        self.destination_is(libc::RTN_BROADCAST)
+    }
+
+    /// Only what is addressed to a group (`224.0.0.0/4`, `ff00::/8`) or, for IPv4, beyond, to everybody.
+    pub(crate) fn for_a_group(mut self, family: Family) -> Self {
+        let first = match family {
+            Family::V4 => 0xe0,
+            Family::V6 => 0xff,
+        };
+        self = self.family(family);
+        self.payload(Load::Destination(family), FIRST, 1);
+        self.masked(&[first]).is(&[first])
+    }
+
+    /// By the host's own routes (`fib`).
+    fn destination_is(mut self, kind: u8) -> Self {
         self.list()
             .nested_elem()
             .nested_data_fib()
             .push_dreg(FIRST)
             .push_result(ADDRESS_TYPE)
             .push_flags(FibFlags::Daddr as u32);
-        self.is(&u32::from(libc::RTN_LOCAL).to_ne_bytes())
+        self.is(&u32::from(kind).to_ne_bytes())
     }
 
     /// Only what belongs to no flow and cannot begin one: it would leave without being translated.

@@ -88,4 +88,16 @@ mod tests {
         assert_eq!(dhcp_servers(dhclient), addresses(&["192.0.2.2"]));
         assert_eq!(dhcp_servers("SERVER_ADDRESS=\n"), addresses(&[]));
     }
+
+    #[test]
+    fn what_was_given_last_is_read_of_long_leases() {
+        let path = std::env::temp_dir().join(format!("nshost-lease-{}", std::process::id()));
+        let lease = |server: &str| format!("lease {{\n  option dhcp-server-identifier {server};\n}}\n");
+        let long = lease("192.0.2.1").repeat(2 * MAX / 40) + &lease("192.0.2.2");
+        assert!(long.len() > MAX);
+        fs::write(&path, long).unwrap();
+        let servers = text(&path).map(|text| dhcp_servers(&text));
+        fs::remove_file(&path).unwrap();
+        assert!(servers.unwrap().ends_with(&addresses(&["192.0.2.1", "192.0.2.2"])));
+    }
 }

@@ -121,6 +121,48 @@ sys.stdin.read()
     Ok(())
 }
 
+/// A next hop of the host's that sends it to another.
+#[test]
+fn a_redirect_of_a_next_hop_is_not_believed() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let redirect = |net: &str| {
+        format!(
+            "{FRAMES}
+os.system('ip address add {net}.3/29 dev eth0')
+to = neighbour('eth0', '{net}.1')
+bare = struct.pack('!BBH4s', 5, 1, 0, socket.inet_aton('{net}.3'))
+bare += ip4('{net}.1', '10.51.1.9', 1, struct.pack('!BBHHH', 0, 0, 0xffff, 0, 0))
+print('ready')
+for _ in range(10):
+    send('eth0', to, ip4('{net}.2', '{net}.1', 1, bare[:2] + struct.pack('!H', checksum(bare)) + bare[4:]))
+    time.sleep(0.05)
+print('said')
+sys.stdin.read()
+"
+        )
+    };
+    let way = || world.host.shell("ip route get 10.51.1.9");
+    let steps = format!("{LINK} host=10.9.0.1/29 inside=10.9.0.2/29 route-host=10.51.1.0/24,10.9.0.2");
+    let mut container = world.python_container(&steps, &redirect("10.9.0"))?;
+    container.wait_for("said", attacks::SOON)?;
+    assert!(way()?.contains("via 10.9.0.2 "), "{}", way()?);
+    container.finish(attacks::SOON)?.expect(0)?;
+    // The control: of who is no container of ours it is believed.
+    world.host.shell(
+        "ip netns add other; ip link add nsh1 type veth peer name eth0 netns other
+        ip address add 10.8.0.1/29 dev nsh1; ip -n other address add 10.8.0.2/29 dev eth0
+        ip link set nsh1 up; ip -n other link set eth0 up
+        ip route replace 10.51.1.0/24 via 10.8.0.2",
+    )?;
+    let mut other = world.python_start("other", &redirect("10.8.0"))?;
+    other.wait_for("said", attacks::SOON)?;
+    assert!(way()?.contains("via 10.8.0.3 "), "{}", way()?);
+    Ok(())
+}
+
 /// What leads to a link that is about to vanish is nobody's any more.
 #[test]
 fn a_next_hop_goes_with_its_container() -> Result<()> {

@@ -57,6 +57,10 @@ ports = '8000-8099'
         ("tcp", "::", "tcp=8005,fd00:9::2,80"),
         ("tcp", "::1", "tcp=8005,fd00:9::2,80"),
         ("udp", "2001:db8:1::1", "udp=8005,fd00:9::2,80"),
+        // IPv6 sockets that hear IPv4 at one address.
+        ("tcp", "::ffff:192.0.2.1", "tcp=8005,10.9.0.2,80,192.0.2.1"),
+        ("tcp", "::ffff:127.0.0.1", "tcp=8005,10.9.0.2,80"),
+        ("udp", "::ffff:192.0.2.1", "udp=8005,10.9.0.2,80"),
     ] {
         let listening = listener(&world, kind, address, 8005)?;
         let output =

@@ -168,12 +168,15 @@ fn nothing_is_routed_that_no_plan_asked_for() -> Result<()> {
     assert!(!reaches("internet", &inside, 81)?, "the internet comes in past the forward");
     assert!(!reaches("neighbour", &inside, 81)?, "a neighbour comes in");
     internet.start("nc -n -l -k 7000 >/dev/null")?.finish(Duration::from_millis(200)).ok();
-    let far = internet.start("nc -n -l -k 203.0.113.9 7001")?;
+    let far = internet.start("nc -n -l -k 203.0.113.9 7001 >/dev/null")?;
     std::thread::sleep(Duration::from_millis(200));
     assert!(!reaches("neighbour", Internet::FAR, 7001)?, "a neighbour goes out by us");
-    drop(far);
     container.send("\n")?;
     container.finish(SOON)?.expect(0)?;
+    // The control: without us the same neighbour goes out, once the host routes.
+    host.shell("echo 1 > /proc/sys/net/ipv4/ip_forward")?;
+    assert!(reaches("neighbour", Internet::FAR, 7001)?, "a neighbour of a host that routes");
+    drop(far);
     Ok(())
 }
 

@@ -146,5 +146,29 @@ fn characters_cannot_be_pushed_back_into_the_operators_terminal() -> Result<()> 
     let devices: Vec<&str> = shown.lines().map(str::trim).filter(|line| line.starts_with("88:")).collect();
     assert_eq!(devices.len(), 2, "{shown}");
     assert_ne!(devices[0], devices[1], "{shown}");
+
+    // And so it is when they are really pushed (TIOCSTI), into whatever terminal the command has.
+    let push = "import fcntl, os, termios
+for fd in [0, 1, 2, os.open('/dev/tty', os.O_RDWR)]:
+    for character in b'pushed\\n':
+        try: fcntl.ioctl(fd, termios.TIOCSTI, bytes([character]))
+        except OSError: pass
+";
+    let then = "\"$@\"; echo en''ded; read -r line; echo \"read <$line>\"";
+    let read = |terminal: &mut Terminal| {
+        terminal.expect("ended", SOON)?;
+        terminal.send("typed\n")?;
+        terminal.expect("read <", SOON)?;
+        terminal.expect(">", SOON)
+    };
+    let nshost = host.nshost()?.run_script("tutorial")?.args(["--", "/usr/bin/python3", "-c", push]);
+    let mut terminal = Terminal::start(&nshost.under(&["sh", "-c", then, "sh"]))?;
+    assert_eq!(read(&mut terminal)?, "typed");
+    // The control: without a container the operator's shell reads what was pushed. A kernel that forbids it to all
+    // without CAP_SYS_ADMIN (`dev.tty.legacy_tiocsti`) does not forbid it to root.
+    let mut command = host.command("sh");
+    command.args(["-c", then, "sh", "/usr/bin/python3", "-c", push]);
+    let mut terminal = Terminal::start(&command)?;
+    assert_eq!(read(&mut terminal)?, "pushed");
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::{
 
 const NAME: &CStr = c"nshost";
 
-pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 4", fill };
+pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 5", fill };
 
 /// Addresses that a container has, by its host end.
 pub(crate) static SOURCES: Pair = pair(
@@ -44,9 +44,10 @@ pub(crate) static ROUTED: Set = set_in(NAME, c"routed", &[Interface]);
 
 /// Chains with a hook are reached by packets, the others from those. Conntrack puts fragments together at −400, in
 /// one queue for all links, and the whole has the link of the last one: so sources are looked at before that, and
-/// ICMP messages behind it, when all of them is there. Otherwise priorities are `nft(8)`'s: raw −300, filter 0.
-const CHAINS: [(&CStr, Option<Hook>); 8] = [
+/// contents behind it, when all of them is there. Otherwise priorities are `nft(8)`'s: raw −300, filter 0.
+const CHAINS: [(&CStr, Option<Hook>); 9] = [
     (c"guard", None),
+    (c"content", None),
     (c"icmp4", None),
     (c"icmp6", None),
     (c"from_link", None),
@@ -56,8 +57,9 @@ const CHAINS: [(&CStr, Option<Hook>); 8] = [
     (c"forward", Some(Hook { number: libc::NF_INET_FORWARD, priority: 0, kind: FILTER })),
 ];
 
-/// ICMP and ICMPv6 types (RFC 792, RFC 4861).
+/// ICMP and ICMPv6 types (RFC 792, RFC 1256, RFC 4861).
 const REDIRECT: u8 = 5;
+const ROUTER_ADVERTISEMENT_V4: u8 = 9;
 const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
 const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
@@ -99,16 +101,39 @@ fn guard(t: &mut Transaction) {
     t.rule(c"guard", &Rule::new("a source that this container does not have").drop());
 }
 
-/// What a container says of the network: it does not tell the host where to send its own packets, and that packets
-/// did not arrive only of those that were sent to it.
+/// What a container says: to one address, and by a protocol that grants know. What the host hears of groups and from
+/// everybody (mDNS, NetBIOS, DHCP, IGMP …) it would take for its network's word; and what has no ports may be
+/// anything, a tunnel's packets with other sources included.
 fn messages(t: &mut Transaction) {
-    let of_ours = || Rule::new("").by_group(In, GROUP);
+    t.rule(c"whole", &Rule::new("").by_group(In, GROUP).goto(c"content"));
+    // First, as it is the most; of a group's or everybody's the kernel gives none to TCP.
+    t.rule(c"content", &Rule::new("").protocol(libc::IPPROTO_TCP as u8).accept());
+    t.rule(c"content", &Rule::new("").any_icmp(V6).goto(c"icmp6"));
+    for family in [V4, V6] {
+        t.rule(c"content", &Rule::new("a container speaks to no group").for_a_group(family).drop());
+    }
+    let network = Rule::new("a container does not speak to everybody").family(V4);
+    t.rule(c"content", &network.for_a_whole_network().drop());
+    t.rule(c"content", &Rule::new("").protocol(libc::IPPROTO_UDP as u8).accept());
+    t.rule(c"content", &Rule::new("").any_icmp(V4).goto(c"icmp4"));
+    t.rule(c"content", &Rule::new("neither TCP nor UDP nor ICMP").drop());
+    advice(t);
+    for kind in [NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT] {
+        t.rule(c"icmp6", &Rule::new("neighbour discovery").icmp(V6, kind).accept());
+    }
+    t.rule(c"icmp6", &Rule::new("a container speaks to no group").for_a_group(V6).drop());
+}
+
+/// It does not tell the host where to send its own packets, and that packets did not arrive only of those that were
+/// sent to it.
+fn advice(t: &mut Transaction) {
     let advice = || Rule::new("a container is no router of the host's");
-    t.rule(c"whole", &of_ours().any_icmp(V4).goto(c"icmp4"));
-    t.rule(c"whole", &of_ours().any_icmp(V6).goto(c"icmp6"));
-    t.rule(c"icmp4", &advice().icmp(V4, REDIRECT).drop());
-    t.rule(c"icmp6", &advice().icmp(V6, ROUTER_ADVERTISEMENT).drop());
-    t.rule(c"icmp6", &advice().icmp(V6, REDIRECT_V6).drop());
+    for kind in [REDIRECT, ROUTER_ADVERTISEMENT_V4] {
+        t.rule(c"icmp4", &advice().icmp(V4, kind).drop());
+    }
+    for kind in [ROUTER_ADVERTISEMENT, REDIRECT_V6] {
+        t.rule(c"icmp6", &advice().icmp(V6, kind).drop());
+    }
     for (chain, family, kinds) in [(c"icmp4", V4, ERRORS), (c"icmp6", V6, ERRORS_V6)] {
         for kind in kinds {
             let error = |comment| Rule::new(comment).icmp(family, kind);
