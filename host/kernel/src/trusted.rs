@@ -93,8 +93,8 @@ mod tests {
     fn what_was_given_last_is_read_of_long_leases() {
         let path = std::env::temp_dir().join(format!("nshost-lease-{}", std::process::id()));
         let lease = |server: &str| format!("lease {{\n  option dhcp-server-identifier {server};\n}}\n");
-        let long = lease("192.0.2.1").repeat(2 * MAX / 40) + &lease("192.0.2.2");
-        assert!(long.len() > MAX);
+        let long = lease("192.0.2.1").repeat(2 * MAX as usize / 40) + &lease("192.0.2.2");
+        assert!(long.len() as u64 > MAX);
         fs::write(&path, long).unwrap();
         let servers = text(&path).map(|text| dhcp_servers(&text));
         fs::remove_file(&path).unwrap();
