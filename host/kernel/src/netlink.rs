@@ -75,8 +75,8 @@ impl Socket {
     /// A netfilter socket that other processes have too: one uses it at a time, and answers to somebody who was
     /// killed in the middle may lie in its queue. None if it is something else.
     pub(crate) fn shared_netfilter(fd: OwnedFd) -> Option<Self> {
-        let netlink = option_of::<libc::c_int>(&fd, libc::SO_DOMAIN).ok()? == libc::AF_NETLINK;
-        if !netlink || option_of::<libc::c_int>(&fd, libc::SO_PROTOCOL).ok()? != libc::NETLINK_NETFILTER {
+        let netlink = option_of(&fd, libc::SO_DOMAIN).ok()? == libc::AF_NETLINK;
+        if !netlink || option_of(&fd, libc::SO_PROTOCOL).ok()? != libc::NETLINK_NETFILTER {
             return None;
         }
         let first = std::process::id().rotate_left(16);
@@ -89,12 +89,6 @@ impl Socket {
     pub(crate) fn address(&self) -> Result<u32, Error> {
         let failed = |errno| Error::new("look at", "netlink socket", errno);
         Ok(getsockname::<NetlinkAddr>(self.fd.as_raw_fd()).map_err(failed)?.pid())
-    }
-
-    /// What no other socket has in the same boot, whoever has a descriptor of it.
-    pub(crate) fn cookie(&self) -> Result<u64, Error> {
-        let failed = |errno| Error::new("look at", "netlink socket", errno);
-        option_of(&self.fd, libc::SO_COOKIE).map_err(failed)
     }
 
     /// Its descriptor's number, for whoever is to take a copy.
@@ -233,11 +227,10 @@ fn receive<'b>(fd: &OwnedFd, buffer: &'b mut Vec<u8>) -> nix::Result<&'b [u8]> {
 }
 
 /// An option of any socket that is a number (`socket(7)`).
-/// A socket option that is a number of this kind.
-fn option_of<T: From<bool>>(fd: &OwnedFd, option: libc::c_int) -> nix::Result<T> {
-    let mut value = T::from(false);
+fn option_of(fd: &OwnedFd, option: libc::c_int) -> nix::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
     let mut length = mem::size_of_val(&value) as libc::socklen_t;
-    // SAFETY: an open descriptor, and a writable number with its size, which live through the call.
+    // SAFETY: an open descriptor, and a writable int with its size, which live through the call.
     let result = unsafe {
         libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, (&raw mut value).cast(), &raw mut length)
     };

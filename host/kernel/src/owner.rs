@@ -49,8 +49,7 @@ impl Owner {
 
     /// Where this process has it, to be written down for others.
     pub(crate) fn guarding(&self) -> Result<Guarding, Error> {
-        let launcher = nix::unistd::getpid().as_raw();
-        Ok(Guarding { launcher, descriptor: self.descriptor(), socket: self.socket.cookie()? })
+        Ok(Guarding { launcher: process::own()?, descriptor: self.descriptor() })
     }
 
     pub(crate) fn descriptor(&self) -> RawFd {
@@ -120,16 +119,11 @@ fn copy_of(
     Ok(None)
 }
 
-/// Pid and number may be another process's and another descriptor's by now: what counts is which socket it is, and
-/// on which host.
+/// The number may be another descriptor's by now: what counts is what it is, and on which host.
 fn copy(guarding: Guarding, network: NetworkNamespaceId) -> Result<Option<Owner>, Error> {
     let fd = process::descriptor_of(guarding.launcher, guarding.descriptor).map_err(explain)?;
     let socket = fd.and_then(Socket::shared_netfilter);
-    let same = |socket: &Socket| {
-        socket.cookie().is_ok_and(|its| its == guarding.socket)
-            && host::network(socket).is_ok_and(|its| its == network)
-    };
-    let here = socket.filter(same);
+    let here = socket.filter(|socket| host::network(socket).is_ok_and(|its| its == network));
     Ok(here.map(|socket| Owner { socket }))
 }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     sys::{prctl, stat::fstat, statfs::fstatfs},
     unistd::Pid,
 };
@@ -50,6 +51,13 @@ fn start_time(pid: Pid) -> Result<u64, Error> {
     start.ok_or_else(|| Error::new("read", path, io::Error::from(io::ErrorKind::InvalidData)))
 }
 
+/// This process.
+pub(crate) fn own() -> Result<ProcessId, Error> {
+    let pid = nix::unistd::getpid();
+    let pidfd = open(pid.as_raw())?.ok_or_else(|| Error::new("open pidfd", "of itself", Errno::ESRCH))?;
+    identify(&pidfd, pid)
+}
+
 /// Kills exactly this process, if it is still there; its PID namespace dies with it.
 pub fn kill(process: ProcessId) -> Result<(), Error> {
     match hold(process)? {
@@ -58,17 +66,17 @@ pub fn kill(process: ProcessId) -> Result<(), Error> {
     }
 }
 
-/// A copy of a descriptor that whoever has this pid has (`pidfd_getfd(2)`, Linux 5.6); none if nobody has
-/// it, or has no such descriptor.
-pub(crate) fn descriptor_of(pid: i32, number: RawFd) -> Result<Option<OwnedFd>, Error> {
-    let Some(pidfd) = open(pid)? else { return Ok(None) };
+/// A copy of a descriptor that exactly this process has (`pidfd_getfd(2)`, Linux 5.6); none if the process
+/// is not there any more, or has no such descriptor.
+pub(crate) fn descriptor_of(process: ProcessId, number: RawFd) -> Result<Option<OwnedFd>, Error> {
+    let Some(pidfd) = hold(process)? else { return Ok(None) };
     // SAFETY: an open pidfd and numbers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) };
     if fd >= 0 {
         // SAFETY: a new, close-on-exec fd that nobody else owns.
         return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }));
     }
-    let error = Error::last("take a descriptor of", format!("process {pid}"));
+    let error = Error::last("take a descriptor of", format!("process {}", process.pid));
     match error.errno() {
         Some(libc::EBADF | libc::ESRCH) => Ok(None),
         _ => Err(error),

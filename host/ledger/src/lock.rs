@@ -264,7 +264,8 @@ mod tests {
         let path = std::env::temp_dir().join(format!("nshost-ledger-keeper-{}", std::process::id()));
         let store = Store::open(&path).unwrap();
         let file = store.open_lock().unwrap();
-        let word = |descriptor| Guarding { launcher: i32::MAX, descriptor, socket: u64::MAX };
+        let largest = crate::ProcessId { pid: i32::MAX, birth: u64::MAX };
+        let word = |descriptor| Guarding { launcher: largest, descriptor };
         let (one, other) = (NetworkNamespaceId::Cookie(1), NetworkNamespaceId::Cookie(2));
         let old = NetworkNamespaceId::File { device: u64::MAX, inode: u64::MAX };
         assert_eq!(keeper(&file, one), None);

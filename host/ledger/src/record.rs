@@ -64,12 +64,10 @@ pub enum NetworkNamespaceId {
 /// A descriptor of a launcher's: the socket that owns the firewall's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guarding {
-    /// The launcher's pid, which may be another's by now: what counts is the socket.
-    pub launcher: i32,
+    /// The launcher.
+    pub launcher: ProcessId,
     /// The descriptor's number there.
     pub descriptor: i32,
-    /// The socket's cookie (`SO_COOKIE`), which no other one has in the same boot.
-    pub socket: u64,
 }
 
 /// A process that cannot be confused with a later one of the same pid.
