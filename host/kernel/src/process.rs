@@ -68,6 +68,9 @@ pub fn kill(process: ProcessId) -> Result<(), Error> {
 
 /// A copy of a descriptor that exactly this process has (`pidfd_getfd(2)`, Linux 5.6); none if the process
 /// is not there any more, or has no such descriptor.
+///
+/// Of exactly this one: whoever has its pid later may have a file there whose closing waits for somebody (FUSE),
+/// and the caller has the host's lock.
 pub(crate) fn descriptor_of(process: ProcessId, number: RawFd) -> Result<Option<OwnedFd>, Error> {
     let Some(pidfd) = hold(process)? else { return Ok(None) };
     // SAFETY: an open pidfd and numbers.
