@@ -28,6 +28,9 @@ const INVALID: u32 = 1;
 /// `IPS_DST_NAT`: the flow's destination was translated.
 const DESTINATION_TRANSLATED: u32 = 1 << 5;
 
+/// How long an ICMP error's own header is, in bytes, behind which the packet is that it is about.
+const ERROR: u32 = 8;
+
 /// Something that a packet has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Load {
@@ -121,6 +124,14 @@ impl Rule {
         let payload = self.list().nested_elem().nested_data_payload().push_dreg(FIRST);
         drop(payload.push_base(PayloadBase::TransportHeader as u32).push_offset(0).push_len(1));
         self.is(&[kind])
+    }
+
+    /// Only ICMPv6 errors about a packet whose fixed header is followed by this one.
+    pub(crate) fn protocol_in_error(mut self, number: u8) -> Self {
+        let payload = self.list().nested_elem().nested_data_payload().push_dreg(FIRST);
+        let at = ERROR + 6;
+        drop(payload.push_base(PayloadBase::TransportHeader as u32).push_offset(at).push_len(1));
+        self.is(&[number])
     }
 
     /// Flows that this packet begins are of the conntrack zone that the map has for the key, in the direction
@@ -402,11 +413,11 @@ fn registers(what: Load) -> u32 {
     }
 }
 
-/// Where in an ICMP error the destination of the packet is that it is about, in bytes: behind its own eight.
+/// Where in an ICMP error the destination of the packet is that it is about, in bytes.
 pub(crate) fn destination_in_error(family: Family) -> u32 {
     match family {
-        Family::V4 => 8 + 16,
-        Family::V6 => 8 + 24,
+        Family::V4 => ERROR + 16,
+        Family::V6 => ERROR + 24,
     }
 }
 

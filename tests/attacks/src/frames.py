@@ -61,8 +61,8 @@ def sum6(source, to, protocol, payload):
     ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, to)
     return checksum(ends + struct.pack('!II', len(payload), protocol) + payload)
 
-def icmp6(source, to, kind, body):
-    bare = struct.pack('!BBH', kind, 0, 0) + body
+def icmp6(source, to, kind, body, code=0):
+    bare = struct.pack('!BBH', kind, code, 0) + body
     return ip6(source, to, 58, bare[:2] + struct.pack('!H', sum6(source, to, 58, bare)) + bare[4:])
 
 def udp6(source, port, to, to_port, data):

@@ -121,6 +121,71 @@ sys.stdin.read()
     Ok(())
 }
 
+/// The packet that an error is about was sent to the container, by its header, and to another by its segments.
+#[test]
+fn an_error_about_another_segment_is_not_believed() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let error = format!(
+        "{FRAMES}
+def error(source, to, first, last):
+    routing = struct.pack('!BBBBBBH', 17, 2, 4, 0, 0, 0, 0) + socket.inet_pton(socket.AF_INET6, last)
+    inner = ip6({:?}, first, 43, routing + struct.pack('!HHHH', 40001, 40002, 8, 0))
+    return icmp6(source, to, 1, bytes(4) + inner, 4)
+",
+        World::HOST_LAN_V6
+    );
+    // Who goes on sending, and hears whether somebody says that nobody is there.
+    let talk = format!(
+        "import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(({:?}, 40001)); s.connect(({:?}, 40002)); s.settimeout(5)
+print('ready')
+input()
+try:
+    s.recv(10)
+except OSError as e:
+    print('ended by', type(e).__name__)
+",
+        World::HOST_LAN_V6,
+        World::LAN_V6
+    );
+    let mut talking = world.python_start("host", &talk)?;
+    let own = "fd00:9::2";
+    let attack = format!(
+        "{error}to = neighbour('eth0', '10.9.0.1')
+for to_host in 'fd00:9::1', {:?}:
+    for first in {own:?}, {:?}:
+        send('eth0', to, error({own:?}, to_host, first, {:?}))
+print('ready')
+sys.stdin.read()
+",
+        World::HOST_LAN_V6,
+        World::LAN_V6,
+        World::LAN_V6
+    );
+    let attacker = world.python_container(&format!("{LINK} {LINK_V4} {LINK_V6}"), &attack)?;
+    attacker.finish(attacks::SOON)?.expect(0)?;
+    talking.send("\n")?;
+    let heard = talking.finish(attacks::SOON)?;
+    assert!(heard.expect(0)?.contains("ended by TimeoutError"), "{}", heard.text());
+    // The control: of the flow's other end it is believed.
+    let mut talking = world.python_start("host", &talk)?;
+    let own = format!(
+        "{error}send('lan0', neighbour('lan0', '198.51.100.1'), error({:?}, {:?}, 'fd00:9::2', {:?}))",
+        World::LAN_V6,
+        World::HOST_LAN_V6,
+        World::LAN_V6
+    );
+    world.python("lan", &own)?;
+    talking.send("\n")?;
+    let heard = talking.finish(attacks::SOON)?;
+    assert!(heard.expect(0)?.contains("ended by ConnectionRefusedError"), "{}", heard.text());
+    Ok(())
+}
+
 /// A next hop of the host's that sends it to another.
 #[test]
 fn a_redirect_of_a_next_hop_is_not_believed() -> Result<()> {

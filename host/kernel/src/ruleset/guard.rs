@@ -18,7 +18,7 @@ use crate::{
 
 const NAME: &CStr = c"nshost";
 
-pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 5", fill };
+pub(crate) static TABLE: Table = Table { name: NAME, layout: "nshost, layout 6", fill };
 
 /// Addresses that a container has, by its host end.
 pub(crate) static SOURCES: Pair = pair(
@@ -45,11 +45,14 @@ pub(crate) static ROUTED: Set = set_in(NAME, c"routed", &[Interface]);
 /// Chains with a hook are reached by packets, the others from those. Conntrack puts fragments together at −400, in
 /// one queue for all links, and the whole has the link of the last one: so sources are looked at before that, and
 /// contents behind it, when all of them is there. Otherwise priorities are `nft(8)`'s: raw −300, filter 0.
-const CHAINS: [(&CStr, Option<Hook>); 9] = [
+const CHAINS: [(&CStr, Option<Hook>); 12] = [
     (c"guard", None),
     (c"content", None),
     (c"icmp4", None),
     (c"icmp6", None),
+    (c"quoting6", None),
+    (c"quoted4", None),
+    (c"quoted6", None),
     (c"from_link", None),
     (c"to_link", None),
     (c"ingress", Some(Hook { number: libc::NF_INET_PRE_ROUTING, priority: -450, kind: FILTER })),
@@ -134,15 +137,25 @@ fn advice(t: &mut Transaction) {
     for kind in [ROUTER_ADVERTISEMENT, REDIRECT_V6] {
         t.rule(c"icmp6", &advice().icmp(V6, kind).drop());
     }
-    for (chain, family, kinds) in [(c"icmp4", V4, ERRORS), (c"icmp6", V6, ERRORS_V6)] {
+    for (chain, family, kinds, next) in
+        [(c"icmp4", V4, ERRORS, c"quoted4"), (c"icmp6", V6, ERRORS_V6, c"quoting6")]
+    {
         for kind in kinds {
-            let error = |comment| Rule::new(comment).icmp(family, kind);
-            for pair in [&SOURCES_IN_ERRORS, &NETWORKS_IN_ERRORS] {
-                let own = error("").in_set(&[In, DestinationInError(family)], pair.of(family));
-                t.rule(chain, &own.accept());
-            }
-            t.rule(chain, &error("of a packet that was not sent to this container").drop());
+            t.rule(chain, &Rule::new("").icmp(family, kind).goto(next));
         }
+    }
+    // Where a routing header follows, the kernel may go by an address in that (`seg6_icmp_srh`), and not by the one
+    // that is looked at here.
+    for protocol in [libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMPV6] {
+        t.rule(c"quoting6", &Rule::new("").protocol_in_error(protocol as u8).goto(c"quoted6"));
+    }
+    t.rule(c"quoting6", &Rule::new("of a packet with extension headers").drop());
+    for (chain, family) in [(c"quoted4", V4), (c"quoted6", V6)] {
+        for pair in [&SOURCES_IN_ERRORS, &NETWORKS_IN_ERRORS] {
+            let own = Rule::new("").in_set(&[In, DestinationInError(family)], pair.of(family));
+            t.rule(chain, &own.accept());
+        }
+        t.rule(chain, &Rule::new("of a packet that was not sent to this container").drop());
     }
 }
 
