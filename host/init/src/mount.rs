@@ -12,9 +12,8 @@ const SAFE_FLAGS: c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 /// Performs what the plan asks for, in the only order in which none of it reaches the host.
 pub(crate) fn prepare(orders: &Orders<'_>) -> Result<(), Report> {
     if orders.private_propagation || orders.leave_host_proc {
-        // Not asked for privacy, what the host mounts still comes in; what is unmounted here stays there.
-        let kind = if orders.private_propagation { libc::MS_PRIVATE } else { libc::MS_SLAVE };
-        report::result(mount(None, c"/", None, libc::MS_REC | kind), Stage::Propagation)?;
+        // What is unmounted here stays there; and what the host mounts later, a procfs say, is not seen here.
+        report::result(mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE), Stage::Propagation)?;
     }
     if orders.leave_host_proc {
         procfs::unmount_all().map_err(|errno| Report { stage: Stage::HostProc, errno })?;

@@ -20,9 +20,12 @@ pub fn each(visit: &mut dyn FnMut(&CStr) -> Result<(), c_int>) -> Result<(), c_i
     if statmount::each(visit)? { Ok(()) } else { mountinfo::each(visit) }
 }
 
-/// Unmounts every procfs that can be seen in this mount namespace, with what is mounted in it.
+/// Unmounts every procfs of this mount namespace, with what is mounted in it. `EBUSY`: one lies beneath another
+/// mount, from where root could uncover it.
 pub(crate) fn unmount_all() -> Result<(), c_int> {
+    let mut hidden = false;
     each(&mut |path| {
+        hidden |= !is_procfs(path);
         // Several may lie over each other.
         while is_procfs(path) {
             // SAFETY: a C string.
@@ -31,10 +34,13 @@ pub(crate) fn unmount_all() -> Result<(), c_int> {
             }
         }
         Ok(())
-    })
+    })?;
+    // Nearly always one that has gone with what it was mounted in, or with its twin above.
+    if hidden { each(&mut |_| Err(libc::EBUSY)) } else { Ok(()) }
 }
 
-fn is_procfs(path: &CStr) -> bool {
+/// Whether what is seen at this place is a procfs, or in one.
+pub fn is_procfs(path: &CStr) -> bool {
     // SAFETY: a statfs of zeroes is one; the path is a C string.
     unsafe {
         let mut stat: libc::statfs = mem::zeroed();

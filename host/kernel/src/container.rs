@@ -114,7 +114,7 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
 fn tree(plan: &Plan, namespaces: Namespaces) -> Option<Wanted> {
     let prepared = namespaces.contains(Namespace::User) && namespaces.contains(Namespace::Mount);
     prepared.then(|| Wanted {
-        private: plan.steps().contains(&Step::PrivatePropagation),
+        private: plan.steps().contains(&Step::PrivatePropagation) || namespaces.contains(Namespace::Pid),
         without_host_proc: namespaces.contains(Namespace::Pid),
         own_proc: plan.steps().contains(&Step::Proc),
     })
@@ -227,6 +227,11 @@ fn not_started(report: Report) -> NotStarted {
         Stage::Keyring => (
             "join a session keyring",
             "end other containers of this user, or raise /proc/sys/kernel/keys/maxkeys",
+        ),
+        Stage::HostProc if report.errno == libc::EBUSY => (
+            "unmount",
+            "one lies beneath another mount, from where root in the container could uncover it (findmnt -A -t proc); \
+             unmount it on the host, or give the container a user namespace",
         ),
         Stage::HostProc => ("unmount", ""),
     };

@@ -50,16 +50,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// Copies the tree and enters the copy.
     pub(crate) fn enter(wanted: Wanted) -> Result<Tree, Error> {
-        let mut covered: Vec<CString> = Vec::new();
-        if wanted.without_host_proc {
-            procfs::each(&mut |path| {
-                if covered.iter().all(|other| **other != *path) {
-                    covered.push(path.to_owned());
-                }
-                Ok(())
-            })
-            .map_err(|errno| Error::new("read", "the mounts", Errno::from_raw(errno)))?;
-        }
+        let procfs = if wanted.without_host_proc { procfs_mounts()? } else { Vec::new() };
         let path = |name: &str| {
             let flags = libc::O_PATH | libc::O_DIRECTORY;
             let opened = OpenOptions::new().read(true).custom_flags(flags).open(name);
@@ -74,11 +65,18 @@ impl Tree {
         let kind = if wanted.private { libc::MS_PRIVATE } else { libc::MS_SLAVE };
         mount(None, c"/", libc::MS_REC | kind)?;
         no_set_user_id()?;
-        for path in covered {
-            match wanted.own_proc && *path == *PROC {
-                true => mount_empty_proc()?,
-                false => mount(Some(c"tmpfs"), &path, SAFE_FLAGS | libc::MS_RDONLY)?,
+        let mut covered: Vec<CString> = Vec::new();
+        for path in procfs {
+            // What cannot be seen here, the kernel keeps from being uncovered there.
+            if covered.iter().any(|above| beneath(above, &path)) || !procfs::is_procfs(&path) {
+                continue;
             }
+            if wanted.own_proc && *path == *PROC {
+                mount_empty_proc()?
+            } else {
+                cover(&path)?
+            }
+            covered.push(path);
         }
         Ok(tree)
     }
@@ -109,12 +107,46 @@ impl Drop for Tree {
     }
 }
 
+/// The places of every procfs, each before those beneath it.
+fn procfs_mounts() -> Result<Vec<CString>, Error> {
+    let mut found = Vec::new();
+    procfs::each(&mut |path| {
+        found.push(path.to_owned());
+        Ok(())
+    })
+    .map_err(|errno| Error::new("read", "the mounts", Errno::from_raw(errno)))?;
+    found.sort_by_key(|path| path.count_bytes());
+    Ok(found)
+}
+
+/// Whether it is the same place, or in it.
+fn beneath(above: &CStr, path: &CStr) -> bool {
+    path.to_bytes().strip_prefix(above.to_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+/// Mounts something over it in which nothing is: one may have bound a single file of a procfs somewhere.
+fn cover(path: &CStr) -> Result<(), Error> {
+    const NOTHING: &CStr = c"/dev/null";
+    match mount(Some(c"tmpfs"), path, SAFE_FLAGS | libc::MS_RDONLY) {
+        Err(error) if error.errno() == Some(libc::ENOTDIR) => bind(NOTHING, path),
+        covered => covered,
+    }
+}
+
 const SAFE_FLAGS: libc::c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 
 fn mount(kind: Option<&CStr>, at: &CStr, flags: libc::c_ulong) -> Result<(), Error> {
     let kind = kind.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: each pointer is null or a C string that lives through the call; no data.
     match unsafe { libc::mount(kind, at.as_ptr(), kind, flags, ptr::null()) } {
+        0 => Ok(()),
+        _ => Err(Error::last("mount", at.to_string_lossy())),
+    }
+}
+
+fn bind(source: &CStr, at: &CStr) -> Result<(), Error> {
+    // SAFETY: C strings that live through the call; neither kind nor data.
+    match unsafe { libc::mount(source.as_ptr(), at.as_ptr(), ptr::null(), libc::MS_BIND, ptr::null()) } {
         0 => Ok(()),
         _ => Err(Error::last("mount", at.to_string_lossy())),
     }

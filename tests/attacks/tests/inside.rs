@@ -1,11 +1,11 @@
 //! Root inside a container against the host's processes, keys, files and launcher.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use anyhow::Result;
 use attacks::{SOON, World};
 use nix::sys::signal::Signal;
-use support::{Nshost, Output, component, root_or_skip, wasi_component};
+use support::{Nshost, Output, Running, component, root_or_skip, wasi_component};
 
 /// Every kind of container that has processes of its own: with a `/proc` and without, with a user namespace
 /// and without. And whether the launcher is root.
@@ -82,6 +82,80 @@ fn the_hosts_processes_are_not_beneath_proc() -> Result<()> {
     // And its own /proc works as it did.
     let own = world.asks("own=usual private proc")?.args(["--", "sh", "-c", "cat /proc/$$/comm"]).run()?;
     assert_eq!(own.expect(0)?, "sh\n");
+    Ok(())
+}
+
+/// Looks, after taking away what may lie above, and in single files of a procfs.
+const DIG: &str = "
+    for place in /run/above/deep /run/above /run/closed/proc /proc/sys /proc/uptime /run/command /proc; do
+        cat /run/command /run/closed/proc/[0-9]*/cmdline /run/above/deep/proc/[0-9]*/cmdline 2>/dev/null |
+            tr '\\0' ' ' | grep -o '43[2]1' && echo seen
+        umount \"$place\" 2>/dev/null
+    done
+    echo looked";
+
+/// Where a procfs is hidden, partly shown, or closed to whoever launches.
+#[test]
+fn a_procfs_that_is_hidden_or_bound_in_parts_is_found() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let _process = world.start("host", "exec sleep 4321")?;
+    world.host.shell(
+        "mkdir -p /run/above/deep/proc /run/closed/proc; mount -t proc proc /run/above/deep/proc
+        chmod 700 /run/closed; mount -t proc proc /run/closed/proc
+        touch /run/command; mount --bind /proc/$(pgrep -fx 'sleep 4321')/cmdline /run/command
+        mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; mount --bind /proc/uptime /proc/uptime",
+    )?;
+    let shared = "own=network,uts,ipc";
+    let reads = launch(&world, true, shared, &["sh", "-c", &DIG.replace("umount", ": umount")])?;
+    assert!(reads.expect(0)?.contains("seen"), "{}", reads.text());
+    for (steps, as_root) in KINDS {
+        let output = launch(&world, as_root, steps, &["sh", "-c", DIG])?;
+        assert_eq!(output.expect(0)?, "looked\n", "{steps}, root: {as_root}");
+    }
+    world.host.shell("mount -t tmpfs tmpfs /run/above")?;
+    for (steps, as_root) in KINDS {
+        let output = launch(&world, as_root, steps, &["sh", "-c", DIG])?;
+        if as_root && !steps.contains("own=all") {
+            assert!(
+                output.code() != 0 && output.stderr.contains("beneath another mount"),
+                "{}",
+                output.text()
+            );
+        } else {
+            assert_eq!(output.expect(0)?, "looked\n", "{steps}, root: {as_root}");
+        }
+    }
+    Ok(())
+}
+
+/// What the host mounts while the container runs.
+#[test]
+fn a_procfs_that_is_mounted_later_does_not_appear() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    world.host.shell("mkdir -p /run/later; mount --make-rshared /")?;
+    let look = "echo ready; read line; test -d /run/later/self && echo seen; echo looked";
+    let kinds = KINDS.into_iter().chain([("own=mount,uts", true), ("own=user,mount,uts", false)]);
+    for (steps, as_root) in kinds {
+        let (nshost, under) = prepared(&world, as_root, steps, &["sh", "-c", look])?;
+        let mut command = nshost.under(&under);
+        command.stdin(Stdio::piped());
+        let mut running = Running::start(command)?;
+        running.wait_for("ready\n", SOON)?;
+        world.host.shell("mount -t proc proc /run/later")?;
+        running.send("\n")?;
+        let output = running.finish(SOON)?;
+        // The control: with the host's own processes it has the host's mounts too.
+        let shares = steps.ends_with("mount,uts") && !steps.contains("pid");
+        let expected = if shares { "ready\nseen\nlooked\n" } else { "ready\nlooked\n" };
+        assert_eq!(output.expect(0)?, expected, "{steps}, root: {as_root}");
+        world.host.shell("umount /run/later")?;
+    }
     Ok(())
 }
 
