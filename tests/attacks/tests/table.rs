@@ -131,6 +131,45 @@ fn whoever_launches_next_guards_all_who_live() -> Result<()> {
     before.comes_back(&world.host, TORN_DOWN)
 }
 
+/// Whoever gets the process id by which the tables' owner was last known: nothing is taken from it, neither a
+/// descriptor, whose closing may wait for a file system of its own, nor what is in a socket's queue.
+#[test]
+fn who_has_a_former_owners_process_id_is_left_alone() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let launch = || world.asks(PLAIN)?.args(["--", "true"]).run()?.expect(0).map(drop);
+    launch()?;
+    // The last child, which has the tables for a second. Then python has its pid, and in each descriptor a
+    // netlink socket with an answer that waits.
+    let squat = "
+        pid=$(pgrep -o nshost) || exit 1
+        while kill -0 $pid 2>/dev/null; do sleep 0.1; done
+        echo $((pid - 1)) > /proc/sys/kernel/ns_last_pid
+        /usr/bin/python3 -uc \"$1\" $pid
+        exit $?";
+    let program = "
+import os, socket, struct, sys
+assert os.getpid() == int(sys.argv[1])
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+s.send(struct.pack('=IHHIIBBH', 20, 10 << 8 | 16, 1, 7, 0, 0, 0, 0))
+for number in range(3, 100):
+    if number != s.fileno():
+        os.dup2(s.fileno(), number)
+print('ready')
+input()
+s.setblocking(False)
+print(len(s.recv(1000)) > 0)
+";
+    let mut squatter = world.host.start(["sh", "-uc", squat, "sh", program])?;
+    squatter.wait_for("ready\n", SOON)?;
+    launch()?;
+    squatter.send("\n")?;
+    assert_eq!(squatter.finish(SOON)?.expect(0)?, "ready\nTrue\n");
+    Ok(())
+}
+
 /// Row 11: the host becomes a router while a container runs, or was one before.
 #[test]
 fn a_host_that_routes_does_not_route_for_containers() -> Result<()> {
