@@ -29,6 +29,23 @@ macro_rules! setup {
             }
 
     $crate::bindings::export!(Script with_types_in $crate::bindings);
+
+            // `nshost scripts` and `nshost inspect` tell it: the description in the script's Cargo.toml.
+            #[cfg(target_family = "wasm")]
+            const ABOUT: &str = match option_env!("CARGO_PKG_DESCRIPTION") {
+                Some(text) => text,
+                None => "",
+            };
+
+            // SAFETY: nothing but nshost reads a custom section of this name, and it expects any text.
+            #[cfg(target_family = "wasm")]
+            #[used]
+            #[unsafe(link_section = "nshost:about")]
+            static SECTION: [u8; ABOUT.len()] = {
+                let mut bytes = [0; ABOUT.len()];
+                bytes.copy_from_slice(ABOUT.as_bytes());
+                bytes
+            };
         };
     };
 }

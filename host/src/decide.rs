@@ -169,7 +169,10 @@ fn refuse(
     let lacking = policy::lacking(&plan, &request.grants, facts);
     let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &request.module);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
-    if only_grants && approve::ask(&plan, facts.rootless, &message, &script) {
+    let beside = request.module.grants_beside().filter(|_| request.grants.file().is_none());
+    let beside =
+        beside.map_or(String::new(), |path| format!("\n\nthis grants file is for it: --grants {path}"));
+    if only_grants && approve::ask(&plan, facts.rootless, &format!("{message}{beside}"), &script) {
         let granted = lacking.tables();
         let checked = policy::check(plan.clone(), &request.grants.clone().and(lacking), facts);
         if let Ok(permit) = checked.outcome {

@@ -1,5 +1,7 @@
 //! A launch, from a script's file to the command's exit status.
 
+use std::path::Path;
+
 use nshost_kernel::{
     Socket,
     container::{self, End, Running, Settings, Waiting},
@@ -14,7 +16,7 @@ use nshost_kernel::{
     terminal::Terminal,
 };
 use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Others, Receipt, Record, Standing};
-use nshost_plan::{Argument, Facts, Namespace, Plan, Step, Taken, show};
+use nshost_plan::{Argument, Facts, Namespace, Plan, Taken, Variable, show};
 use nshost_policy::Permit;
 use serde_json::json;
 
@@ -25,6 +27,7 @@ use crate::{
     failure::{Failure, Status},
     print,
     request::Request,
+    start::{self, Start},
 };
 
 /// How often a launch that lost a race is planned anew from fresh facts.
@@ -42,6 +45,7 @@ struct Launch<'a> {
 struct Launched {
     running: Running,
     command: Vec<Argument>,
+    start: Start,
     receipt: Receipt,
     /// What this process has for its network.
     held: Held,
@@ -120,18 +124,23 @@ impl<'a> Launch<'a> {
         let facts = self.facts(host, &claim, &gone, taken)?;
         let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;
+        let start = start::find(self.request.directory.as_ref(), permit.plan(), self.rootless);
+        if let Some(because) = &start.because {
+            print::progress(&format!("the command starts in {}: {because}", start.directory));
+        }
         // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
         let signals = Signals::block()?;
         let mut receipt = match self.commit(claim, permit)? {
             Ok(receipt) => receipt,
             Err(lost) => return Ok(Attempt::Lost(lost)),
         };
-        match self.start(&mut receipt, &command, host, &gone, audit) {
+        match self.start(&mut receipt, &command, &start, host, &gone, audit) {
             Ok((running, held, terminal)) => {
                 let litter = !gone.is_empty();
                 Ok(Attempt::Launched(Box::new(Launched {
                     running,
                     command,
+                    start,
                     receipt,
                     held,
                     terminal,
@@ -189,6 +198,7 @@ impl<'a> Launch<'a> {
         &self,
         receipt: &mut Receipt,
         command: &[Argument],
+        start: &Start,
         host: &mut Socket,
         gone: &[Record],
         audit: &mut Audit,
@@ -198,6 +208,8 @@ impl<'a> Launch<'a> {
         let settings = Settings {
             command,
             by_script: command != self.request.command,
+            directory: &start.directory,
+            variables: &self.request.variables,
             terminal: terminal.as_ref(),
             term: term.as_deref(),
             reaper: self.request.reaper,
@@ -236,9 +248,12 @@ impl<'a> Launch<'a> {
 
     /// Whatever fails from here on, the container is waited for and undone first.
     fn until_ended(&self, launched: Launched, audit: &mut Audit) -> Ended {
-        let Launched { running, command, receipt, held, terminal, signals, litter } = launched;
-        let directory = start_of(receipt.plan());
-        let noted = audit.event("started", || json!({ "pid": running.pid(), "id": receipt.record().id }));
+        let Launched { running, command, start, receipt, held, terminal, signals, litter } = launched;
+        let noted = audit.event("started", || {
+            let variables = self.request.variables.iter().map(Variable::name).collect::<Vec<_>>();
+            let id = &receipt.record().id;
+            json!({ "pid": running.pid(), "id": id, "directory": start.directory, "variables": variables })
+        });
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
         let end = supervise::until_end(&running, &signals, terminal);
         let Undone { gone, tables, left } = self.undo(receipt, held);
@@ -249,7 +264,7 @@ impl<'a> Launch<'a> {
                 Ok(status)
             }
             End::NotStarted(not_started) => {
-                let failure = of_command(not_started, &command, &directory);
+                let failure = of_command(not_started, &command, &start.directory);
                 besides.extend(audit.event("not-started", || json!({ "reason": failure.message })).err());
                 Err(failure)
             }
@@ -376,22 +391,15 @@ fn of_command(not_started: container::NotStarted, command: &[Argument], director
         .hint(meant.unwrap_or(not_started.error.hint))
 }
 
-/// Where the command starts.
-fn start_of(plan: &Plan) -> String {
-    let directory = plan.steps().iter().find_map(|step| match step {
-        Step::WorkingDirectory(path) => Some(path.as_str()),
-        _ => None,
-    });
-    directory.unwrap_or("/").to_string()
-}
-
 /// Why a program is not there whose name leads to a file, if one begins where the operator is.
 fn meant(program: &str, directory: &str) -> Option<String> {
     let path = std::path::absolute(program).ok()?;
     let (there, path) = (path.is_file(), show::log_line(&path.to_string_lossy()));
-    if program.starts_with('/') {
+    // A whole path stays as it is.
+    let there_it_begins = program.contains('/') && Path::new(directory).join(program).is_file();
+    if program.starts_with('/') || there_it_begins {
         let hint = "the file is there: what is missing is the interpreter in its first line, or its loader";
-        return there.then(|| hint.to_string());
+        return there_it_begins.then(|| hint.to_string());
     }
     let whole = if there { format!("; did you mean {path}?") } else { "; type the whole path".to_string() };
     match program.contains('/') {

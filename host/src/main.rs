@@ -10,10 +10,12 @@ mod evaluate;
 mod failure;
 mod launch;
 mod module;
+mod named;
 mod paths;
 mod print;
 mod program;
 mod request;
+mod start;
 mod worker;
 
 use launch::Ended;

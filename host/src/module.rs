@@ -15,7 +15,10 @@ use nix::{
 use nshost_plan::{Plan, codec, show};
 use sha2::{Digest, Sha256};
 
-use crate::failure::{Failure, Status};
+use crate::{
+    failure::{Failure, Status},
+    named,
+};
 
 /// The largest script, in bytes: a Python interpreter compiled in takes about 20 MB.
 const MAX: u64 = 64 << 20;
@@ -51,6 +54,11 @@ impl Module {
         }
         let digest = digest(&mut file).map_err(|error| Failure::file("script", path, &error))?;
         Ok(Module { path: path.to_path_buf(), file, digest })
+    }
+
+    /// The path of the grants file that lies beside it, as a message tells it; it is not looked into.
+    pub fn grants_beside(&self) -> Option<String> {
+        named::grants_beside(&self.path).map(|path| show::log_line(&path.to_string_lossy()))
     }
 
     /// SHA-256 of the bytes.

@@ -27,3 +27,15 @@ pub fn helper(name: &str) -> Option<PathBuf> {
     let installed = directory.parent()?.join("libexec/nshost").join(name);
     [beside, installed].into_iter().find(|path| path.exists())
 }
+
+/// Where scripts have names: the user's own directory, then the one that was installed beside this program.
+pub fn scripts() -> Vec<PathBuf> {
+    let own = match (env::var_os("XDG_DATA_HOME"), env::var_os("HOME")) {
+        (Some(data), _) => Some(PathBuf::from(data)),
+        (None, Some(home)) => Some(PathBuf::from(home).join(".local/share")),
+        (None, None) => None,
+    };
+    let program = std::fs::read_link("/proc/self/exe").ok();
+    let installed = program.and_then(|path| Some(path.parent()?.parent()?.join("share")));
+    own.into_iter().chain(installed).map(|share| share.join("nshost/scripts")).collect()
+}

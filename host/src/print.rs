@@ -1,4 +1,4 @@
-//! What people read. All of it goes to standard error, so that the command's output stays its own.
+//! What people read. What a command is called for goes to standard output, all that is said beside to standard error.
 
 use std::io::{IsTerminal, Write};
 
@@ -24,7 +24,16 @@ pub enum Ink {
 
 /// `text` in `ink`, if standard error is a terminal and nobody set `NO_COLOR`.
 pub fn inked(ink: Ink, text: &str) -> String {
-    if !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some() {
+    inked_for(std::io::stderr().is_terminal(), ink, text)
+}
+
+/// The same for standard output.
+pub fn inked_result(ink: Ink, text: &str) -> String {
+    inked_for(std::io::stdout().is_terminal(), ink, text)
+}
+
+fn inked_for(terminal: bool, ink: Ink, text: &str) -> String {
+    if !terminal || std::env::var_os("NO_COLOR").is_some() {
         return text.to_string();
     }
     let code = match ink {
@@ -37,16 +46,9 @@ pub fn inked(ink: Ink, text: &str) -> String {
 
 /// What a command is called for, on standard output: then it has not done its work if nobody gets it.
 pub fn result(text: &str) -> Result<(), Failure> {
-    delivered("output", std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()))
-}
-
-/// The same on standard error, for lines that only people read.
-pub fn lines(text: &str) -> Result<(), Failure> {
-    delivered("error", std::io::stderr().write_all(text.as_bytes()))
-}
-
-fn delivered(stream: &str, written: std::io::Result<()>) -> Result<(), Failure> {
-    written.map_err(|error| Failure::ours(format!("cannot write to standard {stream}: {error}")))
+    let mut out = std::io::stdout();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Failure::ours(format!("cannot write to standard output: {error}")))
 }
 
 /// A line for the operator; a standard error that is closed is nobody's error.
@@ -142,7 +144,13 @@ pub fn refusals(
         }
         (_, None) => {
             let file = lacking.clone().for_script(*module.digest()).to_toml();
-            format!("a grants file with these lines (--grants FILE) would allow {all}:\n\n{}\n", file.trim())
+            let beside = module.grants_beside();
+            let beside =
+                beside.map_or(String::new(), |path| format!("this one is for it: --grants {path}\n"));
+            format!(
+                "{beside}a grants file with these lines (--grants FILE) would allow {all}:\n\n{}\n",
+                file.trim()
+            )
         }
     };
     (message, hint)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use nshost_ledger::ContainerName;
-use nshost_plan::Argument;
+use nshost_plan::{AbsolutePath, Argument, Variable};
 use nshost_policy::Grants;
 
 use crate::{evaluate::Manner, module::Module};
@@ -18,6 +18,10 @@ pub struct Request {
     pub arguments: Vec<Argument>,
     /// What was typed after `--`.
     pub command: Vec<Argument>,
+    /// Variables of the command, in the place of the script's.
+    pub variables: Vec<Variable>,
+    /// Where the command starts, in the place of what the script says.
+    pub directory: Option<AbsolutePath>,
     /// What the container is to be called.
     pub name: Option<ContainerName>,
     /// Where every check is recorded.

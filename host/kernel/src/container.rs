@@ -11,7 +11,7 @@ use nix::{
 use nshost_init::Report;
 pub use nshost_init::Stage;
 use nshost_ledger::Receipt;
-use nshost_plan::{Argument, Namespace, Namespaces, Plan, Step, show};
+use nshost_plan::{Argument, Namespace, Namespaces, Plan, Step, Variable, show};
 
 use crate::{
     Error,
@@ -32,6 +32,10 @@ pub struct Settings<'a> {
     pub by_script: bool,
     /// The terminal that takes the place of the operator's.
     pub terminal: Option<&'a Terminal>,
+    /// Where the command starts.
+    pub directory: &'a str,
+    /// Variables of the command, in the place of the plan's.
+    pub variables: &'a [Variable],
     /// The value of `TERM` for it.
     pub term: Option<&'a str>,
     /// Whether a reaper is the first process.

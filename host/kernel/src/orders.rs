@@ -7,7 +7,7 @@ use std::{
 };
 
 use nshost_init::Orders;
-use nshost_plan::{AbsolutePath, Argument, Command, Namespace, Namespaces, Plan, Step};
+use nshost_plan::{Argument, Command, Namespace, Namespaces, Plan, Step};
 
 use crate::{
     Error,
@@ -34,12 +34,8 @@ impl<'a> Rendered<'a> {
         namespaces: Namespaces,
         settings: &Settings<'_>,
     ) -> Result<Self, Error> {
-        let (command, environment) = (settings.command, environment(plan, settings.term));
+        let (command, environment) = (settings.command, environment(plan, settings));
         let program = command.first().map_or("", Argument::as_str);
-        let working_directory = plan.steps().iter().find_map(|step| match step {
-            Step::WorkingDirectory(path) => Some(path),
-            _ => None,
-        });
         let resolv_conf = plan.steps().iter().find_map(|step| match step {
             Step::ResolvConf(conf) => Some(conf.render()),
             _ => None,
@@ -53,7 +49,7 @@ impl<'a> Rendered<'a> {
                 .map(|argument| c_string(argument.as_str()))
                 .collect::<Result<_, _>>()?,
             environment: environment.iter().map(|entry| c_string(entry)).collect::<Result<_, _>>()?,
-            working_directory: c_string(&working_directory.map_or("/".to_string(), AbsolutePath::plain))?,
+            working_directory: c_string(settings.directory)?,
             resolv_conf,
         })
     }
@@ -118,26 +114,24 @@ impl<'a> Rendered<'a> {
     }
 }
 
-/// A fixed, small environment: the operator's own does not leak into a container. The plan's
-/// variables replace these.
-fn environment(plan: &Plan, term: Option<&str>) -> Vec<String> {
-    let asked: Vec<(&str, &str)> = plan
-        .steps()
-        .iter()
-        .filter_map(|step| match step {
-            Step::Variable(variable) => Some((variable.name(), variable.value())),
-            _ => None,
-        })
-        .collect();
-    let defaults =
-        [("PATH", Some(Command::PATH)), ("HOME", Some("/")), ("container", Some("nshost")), ("TERM", term)];
-    defaults
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .filter(|(name, _)| !asked.iter().any(|(other, _)| other == name))
-        .chain(asked.iter().copied())
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect()
+/// A fixed, small environment: the operator's own does not leak into a container. The plan's variables replace
+/// these, and what the operator typed replaces both.
+fn environment(plan: &Plan, settings: &Settings<'_>) -> Vec<String> {
+    let planned = plan.steps().iter().filter_map(|step| match step {
+        Step::Variable(variable) => Some((variable.name(), variable.value())),
+        _ => None,
+    });
+    let typed = settings.variables.iter().map(|variable| (variable.name(), variable.value()));
+    let term = settings.term.map(|term| ("TERM", term));
+    let usual = [("PATH", Command::PATH), ("HOME", "/"), ("container", "nshost")];
+    let mut all: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in usual.into_iter().chain(term).chain(planned).chain(typed) {
+        match all.iter_mut().find(|(other, _)| *other == name) {
+            Some(other) => other.1 = value,
+            None => all.push((name, value)),
+        }
+    }
+    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
 pub(crate) fn c_string(text: &str) -> Result<CString, Error> {

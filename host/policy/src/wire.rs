@@ -180,6 +180,8 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// The version of the SDK that it was written with, if it says so.
     pub sdk: Option<String>,
+    /// What it is for, in its author's words, if it says so.
+    pub about: Option<String>,
     /// What made it, each once: "wit-component 0.254.1".
     pub producers: Vec<String>,
 }

@@ -13,6 +13,9 @@ const LONGEST: usize = 200;
 /// The custom section in which the SDK leaves its version.
 const SDK_SECTION: &str = "nshost:sdk";
 
+/// The custom section in which the SDK leaves the description of the script's package.
+const ABOUT_SECTION: &str = "nshost:about";
+
 /// Lists imports, exports and producers of the outermost component.
 pub fn inspect(module: &[u8]) -> Result<Inspection, String> {
     recognise(module)?;
@@ -36,6 +39,9 @@ pub fn inspect(module: &[u8]) -> Result<Inspection, String> {
             }
             Payload::CustomSection(section) if section.name() == SDK_SECTION => {
                 found.sdk = Some(clip(&String::from_utf8_lossy(section.data())));
+            }
+            Payload::CustomSection(section) if section.name() == ABOUT_SECTION => {
+                found.about = Some(clip(&String::from_utf8_lossy(section.data())));
             }
             Payload::CustomSection(section) => {
                 // What a toolchain wrote about itself is of no weight: if it cannot be read, it is left out.

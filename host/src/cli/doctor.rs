@@ -9,6 +9,7 @@ use crate::{failure::Failure, paths, print, print::Ink};
 
 /// Arguments of `nshost doctor`.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  nshost doctor")]
 pub struct Arguments {
     /// Print JSON
     #[arg(long)]
@@ -31,13 +32,18 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut text = String::new();
     for probe in &probes {
         let state = format!("{:<9}", word(probe.state));
-        let state = if probe.state == State::Present { state } else { print::inked(Ink::Red, &state) };
+        let state = if probe.state == State::Present { state } else { print::inked_result(Ink::Red, &state) };
         let _ = writeln!(text, "{:<width$}  {state}  {}", probe.name, probe.detail);
         if !probe.remedy.is_empty() {
-            let _ = writeln!(text, "{:<width$}             {}", "", print::inked(Ink::Bold, &probe.remedy));
+            let _ = writeln!(
+                text,
+                "{:<width$}             {}",
+                "",
+                print::inked_result(Ink::Bold, &probe.remedy)
+            );
         }
     }
-    print::lines(&text)?;
+    print::result(&text)?;
     Ok(0)
 }
 

@@ -15,6 +15,7 @@ use crate::{
 
 /// Arguments of `nshost gc`.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  nshost gc")]
 pub struct Arguments {
     /// Print JSON
     #[arg(long)]
@@ -39,7 +40,9 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let failed = collected.iter().filter(|entry| !entry.errors.is_empty()).count();
     let told = match arguments.json {
         true => print::result(&as_json(&collected, &collection.unreadable, pruned)),
-        false => print::lines(&as_lines(&collected, &collection.unreadable, pruned, collection.living.len())),
+        false => {
+            print::result(&as_lines(&collected, &collection.unreadable, pruned, collection.living.len()))
+        }
     };
     let left = (failed > 0).then(|| {
         Failure::ours(format!("{failed} containers could not be removed completely"))

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use nshost_plan::show;
 use serde_json::json;
 
 use crate::{
     failure::{self, Failure},
     module::{Module, hex},
-    print, worker,
+    named, print, worker,
 };
 
 /// What is known of every script; of its plan it is known when there is one.
@@ -16,18 +17,19 @@ const POWER: &str =
 
 /// Arguments of `nshost inspect`.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  nshost inspect nat")]
 pub struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// The module to look at; it is not run
-    #[arg(value_name = "SCRIPT")]
+    /// The script to look at, by its path or name; it is not run
+    #[arg(value_name = "SCRIPT", value_hint = clap::ValueHint::FilePath)]
     script: PathBuf,
 }
 
 /// Prints the script's identity and what it may ask for. A process without rights looks at the bytes.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let module = Module::open(&arguments.script)?;
+    let module = Module::open(&named::script(&arguments.script)?)?;
     let inspection = worker::inspect(module.sealed()?)?.map_err(failure::of_script)?;
     let digest = hex(module.digest());
     let is_setup_script = inspection.exports.iter().any(|export| export == "setup");
@@ -40,6 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
             "schema": 1,
             "script": digest,
             "sdk": inspection.sdk,
+            "about": inspection.about,
             "imports": inspection.imports,
             "exports": inspection.exports,
             "producers": inspection.producers,
@@ -54,8 +57,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         };
         let kind =
             if is_setup_script { "a setup script" } else { "not a setup script: it does not export setup" };
+        let about = inspection.about.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty());
+        let about: String = about.map(|line| format!("about   {}\n", show::log_line(line))).collect();
         format!(
-            "{}: {kind}\ndigest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}{besides}{POWER}",
+            "{}: {kind}\n{about}digest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}{besides}{POWER}",
             module.name(),
             inspection.sdk.as_deref().unwrap_or("unknown"),
             ours.iter().map(|name| format!("  {name}{}\n", meaning(name))).collect::<String>(),

@@ -1,12 +1,19 @@
 //! The command line: one file a verb.
 
+mod completions;
 mod doctor;
 mod gc;
+mod grants;
+mod hands;
 mod inspect;
 mod json;
+mod man;
 mod plan;
 mod run;
+mod scripts;
 mod shared;
+
+use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
@@ -33,10 +40,16 @@ enum Verb {
     Plan(plan::Arguments),
     /// Show what a setup script is and what it may ask for
     Inspect(inspect::Arguments),
+    /// List the scripts that have a name, and where their grants files lie
+    Scripts(scripts::Arguments),
     /// Remove what launchers that were killed have left behind
     Gc(gc::Arguments),
     /// Tell what this kernel and this user can and cannot do
     Doctor(doctor::Arguments),
+    /// Print what makes a shell complete this command line
+    Completions(completions::Arguments),
+    /// Print the manual page of nshost or of a verb
+    Man(man::Arguments),
 }
 
 const EXIT_CODES: &str = "\
@@ -52,6 +65,10 @@ pub fn run() -> Ended {
     {
         return run::run(arguments);
     }
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(answer) = hands::of_another_tool(&words) {
+        return Err::<u8, _>(answer).into();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error).into(),
@@ -60,8 +77,11 @@ pub fn run() -> Ended {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Plan(arguments) => plan::run(arguments).into(),
         Verb::Inspect(arguments) => inspect::run(&arguments).into(),
+        Verb::Scripts(arguments) => scripts::run(&arguments).into(),
         Verb::Gc(arguments) => gc::run(&arguments).into(),
         Verb::Doctor(arguments) => doctor::run(&arguments).into(),
+        Verb::Completions(arguments) => completions::run(&arguments).into(),
+        Verb::Man(arguments) => man::run(&arguments).into(),
     }
 }
 

@@ -18,10 +18,12 @@ use crate::{
     module::{hex, plan_digest},
     print,
     request::Request,
+    start::{self, Start},
 };
 
 /// Arguments of `nshost plan`.
 #[derive(clap::Args)]
+#[command(override_usage = "nshost plan [OPTIONS] SCRIPT [ARG]... [-- COMMAND]...", after_help = EXAMPLES)]
 pub struct Arguments {
     /// Print JSON
     #[arg(long, conflicts_with = "suggest_grants")]
@@ -32,6 +34,12 @@ pub struct Arguments {
     #[command(flatten)]
     script: Script,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  nshost plan nat                                         what it would do here, and the grants that it needs
+  nshost plan --suggest-grants ./mine.wasm > grants.toml
+  nshost plan --grants grants.toml ./mine.wasm            whether these are enough";
 
 /// Prints the plan. Fails with 122 where grants were given and do not have all of it.
 pub fn run(arguments: Arguments) -> Result<u8, Failure> {
@@ -58,7 +66,9 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
                 show::topology(plan),
                 shared_in_words(plan),
                 print::power(plan, facts.rootless),
+                starts_in(&request, &opinion, &facts),
                 format!("plan {}\n", plan_digest(plan)),
+                if has_grants { String::new() } else { wanted(&request, &opinion, &facts) },
             ]
             .concat(),
         )?;
@@ -73,7 +83,28 @@ fn shared_in_words(plan: &Plan) -> String {
     if kinds.is_empty() { String::new() } else { format!("shares with the host: {}\n", kinds.join(", ")) }
 }
 
-/// Without any grants given, a plan is only shown; what it would need is `--suggest-grants`' to say.
+/// Where the command would start, and why not where the operator stands.
+fn starts_in(request: &Request, opinion: &Opinion, facts: &Facts) -> String {
+    let Start { directory, because } = start::find(request.directory.as_ref(), &opinion.plan, facts.rootless);
+    let because = because.map_or(String::new(), |because| format!(": {because}"));
+    format!("starts in {}{because}\n", show::log_line(&directory))
+}
+
+/// Where no grants were given: what a launch would lack, as a file that allows it, and whether there is one.
+fn wanted(request: &Request, opinion: &Opinion, facts: &Facts) -> String {
+    let denied = opinion.refusals.iter().filter(|refusal| refusal.kind.is_denial()).count();
+    if denied == 0 {
+        return "needs no grants\n".to_string();
+    }
+    let file = policy::suggest(&opinion.plan, facts).for_script(*request.module.digest()).to_toml();
+    let beside = request
+        .module
+        .grants_beside()
+        .map_or(String::new(), |path| format!("; for this script there is {path}"));
+    format!("\nneeds grants{beside}; the least (--suggest-grants prints it alone):\n\n{file}")
+}
+
+/// Without any grants given, a plan is only shown.
 fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool) -> Result<u8, Failure> {
     let denied = opinion.refusals.iter().any(|refusal| refusal.kind.is_denial());
     let refused: Vec<_> =
@@ -142,6 +173,7 @@ fn as_json(request: &Request, opinion: &Opinion, facts: &Facts) -> String {
         "plan": plan_digest(plan),
         "steps": plan.steps().iter().map(|step| json::step(plan, step)).collect::<Vec<_>>(),
         "shares": policy::shared(plan).map(Namespace::name).collect::<Vec<_>>(),
+        "starts-in": start::find(request.directory.as_ref(), plan, facts.rootless).directory,
         "private-host": facts.rootless,
         "root-of-the-host": print::is_root_of_the_host(plan, facts.rootless),
         "refusals": opinion.refusals.iter().map(json::refusal).collect::<Vec<_>>(),

@@ -12,9 +12,10 @@ use crate::{
 
 /// Arguments of `nshost run`.
 #[derive(clap::Args, Debug, Default, PartialEq)]
+#[command(override_usage = "nshost run [OPTIONS] SCRIPT [ARG]... [-- COMMAND]...", after_help = EXAMPLES)]
 pub struct Arguments {
     /// Record every check and outcome in FILE, one JSON line each
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     audit: Option<PathBuf>,
     /// Call the container NAME; no two that run have the same
     #[arg(long, value_name = "NAME")]
@@ -26,9 +27,14 @@ pub struct Arguments {
     script: Script,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  nshost run --grants nat nat -- curl https://example.org
+  nshost run ./mine.wasm 8080 --verbose -- make test";
+
 impl Arguments {
-    /// The usual form of `nshost run`, which is what an operator waits for: options, the script, its
-    /// arguments, `--` and the command. All else, and all that is wrong, is clap's to read and to explain:
+    /// The usual form of `nshost run`, which is what an operator waits for: options, the script, and whatever
+    /// follows. All else, and all that is wrong, is clap's to read and to explain:
     /// building its description of the command line takes as long as all facts about the host.
     pub(super) fn plain(words: impl IntoIterator<Item = OsString>) -> Option<Arguments> {
         let mut words = words.into_iter();
@@ -42,24 +48,17 @@ impl Arguments {
                 "--grants" => first(&mut found.script.grants, value(&mut words)?.into())?,
                 "--audit" => first(&mut found.audit, value(&mut words)?.into())?,
                 "--name" => first(&mut found.name, value(&mut words)?.to_str()?.parse().ok()?)?,
+                "-e" => found.script.variables.push(value(&mut words)?.into_string().ok()?),
+                "-w" => first(&mut found.script.directory, value(&mut words)?.into())?,
                 script => {
-                    found.script.script = ordinary(script)?.into();
+                    found.script.words.push(ordinary(script)?.into());
                     break;
                 }
             }
         }
-        let mut rest = words.map(|word| word.into_string().ok());
-        while let Some(word) = rest.next() {
-            let word = word?;
-            if word == "--" {
-                found.script.command = rest.collect::<Option<_>>()?;
-                break;
-            }
-            found.script.arguments.push(ordinary(&word)?.to_string());
-        }
+        found.script.words.extend(words);
         let contradictory = found.script.allow_all && found.script.grants.is_some();
-        let twice = found.script.command.iter().any(|word| word == "--");
-        (!contradictory && !twice).then_some(found)
+        (!contradictory).then_some(found)
     }
 }
 
@@ -110,20 +109,8 @@ mod tests {
     /// Every line of up to five of these words: what is read without clap, clap reads the same.
     #[test]
     fn the_plain_form_means_what_clap_says() {
-        const WORDS: [&str; 12] = [
-            "--allow-all",
-            "--fresh",
-            "--init",
-            "--grants",
-            "--audit",
-            "--name",
-            "--",
-            "-x",
-            "",
-            "a",
-            "b c",
-            "--grants=g",
-        ];
+        const WORDS: [&str; 11] =
+            ["--allow-all", "--init", "--grants", "--name", "-e", "-w", "--", "-x", "", "a", "--grants=g"];
         let (mut read, mut line) = (0, Vec::new());
         for number in 0..WORDS.len().pow(5) {
             line.clear();
@@ -145,6 +132,7 @@ mod tests {
         for line in [
             &["--grants", "g.toml", "tutorial.wasm"][..],
             &["--allow-all", "--fresh", "tutorial.wasm", "8080", "dns=::1", "--", "sh", "-c", "true"],
+            &["-e", "A=b", "-e", "C", "-w", "/srv", "nat", "--port", "80", "--help", "--", "sh", "--", "-c"],
             &["--name", "web", "--init", "--audit", "a.json", "--grants", "g", "nat.wasm", "--"],
         ] {
             assert!(plain(line).is_some(), "{line:?}");
@@ -160,7 +148,7 @@ mod tests {
             &["--grants", "g", "--allow-all", "s"],
             &["--name", "a/b", "s"],
             &["--init", "--init", "s"],
-            &["s", "--fresh"],
+            &["-ea=b", "s"],
             &["--help"],
             &["--", "s"],
         ] {

@@ -1,25 +1,22 @@
 //! What `run` and `plan` have in common: a script, its arguments, a command, and grants.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
-use nshost_plan::{Argument, Command, show};
+use clap::ValueHint;
+use nshost_plan::{AbsolutePath, Argument, Command, Variable, show};
 use nshost_policy::Grants;
 
-use crate::{evaluate::Manner, failure::Failure, module::Module, request::Request};
-
-/// The largest grants file, in bytes.
-const MAX_GRANTS: u64 = 1 << 20;
+use crate::{cli::grants, evaluate::Manner, failure::Failure, module::Module, named, request::Request};
 
 /// A script and what it is asked to decide.
 #[derive(clap::Args, Debug, Default, PartialEq)]
 pub struct Script {
-    /// Grant what FILE says; without this, only what stays inside the new container
-    #[arg(long, value_name = "FILE", conflicts_with = "allow_all")]
+    /// Grant what FILE says, or the grants file of that name, or standard input (-); without this, only what
+    /// stays inside the new container
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "allow_all")]
     pub(super) grants: Option<PathBuf>,
     /// Grant everything: for developing a script of one's own
     #[arg(long)]
@@ -31,15 +28,29 @@ pub struct Script {
     /// then an escape to this user's rights
     #[arg(long, hide_short_help = true)]
     i_accept_an_unlocked_script: bool,
-    /// The setup script, a WebAssembly component
-    #[arg(value_name = "SCRIPT")]
-    pub(super) script: PathBuf,
-    /// The script's own arguments
-    #[arg(value_name = "ARG")]
-    pub(super) arguments: Vec<String>,
-    /// The command to run in the container, after --
-    #[arg(value_name = "COMMAND", last = true)]
-    pub(super) command: Vec<String>,
+    /// Set NAME for the command, or pass on what nshost has of that name; it needs no grant
+    #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]")]
+    pub(super) variables: Vec<String>,
+    /// Start the command in DIR; without this where you stand, if the container has that
+    #[arg(short = 'w', long = "workdir", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) directory: Option<PathBuf>,
+    /// The setup script, by its path or its name (`nshost scripts`); what follows are the script's own
+    /// arguments, dashes included; after -- the command to run in the container
+    #[arg(
+        value_name = "SCRIPT",
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true,
+        value_hint = ValueHint::FilePath
+    )]
+    pub(super) words: Vec<OsString>,
+}
+
+/// What is typed behind the options.
+struct Words {
+    script: PathBuf,
+    arguments: Vec<Argument>,
+    command: Vec<Argument>,
 }
 
 impl Script {
@@ -48,30 +59,22 @@ impl Script {
         self.allow_all || self.grants.is_some()
     }
 
-    /// Opens the files and checks the texts.
+    /// Finds and opens the files, and checks the texts.
     pub fn check(self) -> Result<Request, Failure> {
+        let Words { script, arguments, command } = split(self.words)?;
         let grants = match &self.grants {
-            Some(file) => read_grants(file, &self.script)?,
+            Some(file) => grants::read(file, &script)?,
             None if self.allow_all => Grants::open(),
             None => Grants::none(),
         };
-        let text = |what: &'static str| move |e: nshost_plan::Error| Failure::ours(format!("{what} {e}"));
-        let arguments = self
-            .arguments
-            .into_iter()
-            .map(Argument::try_from)
-            .collect::<Result<_, _>>()
-            .map_err(text("argument"))?;
-        let command = match self.command.is_empty() {
-            true => Vec::new(),
-            false => Command::parse(self.command).map_err(text("command"))?.arguments().to_vec(),
-        };
         let manner = Manner { afresh: self.fresh, accept_unlocked: self.i_accept_an_unlocked_script };
         Ok(Request {
-            module: Module::open(&self.script)?,
+            module: Module::open(&script)?,
             grants,
             arguments,
             command,
+            variables: self.variables.into_iter().map(variable).collect::<Result<_, _>>()?,
+            directory: self.directory.map(|path| directory(&path)).transpose()?,
             manner,
             name: None,
             audit: None,
@@ -80,32 +83,57 @@ impl Script {
     }
 }
 
-/// Grants that cannot be read; those who have none yet are told how to come by them.
-fn unread(path: &Path, script: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::file("grants file", path, error);
-    if error.kind() != io::ErrorKind::NotFound {
-        return failure;
+/// Everything after the script is the script's, until `--`; what follows that is the command.
+fn split(words: Vec<OsString>) -> Result<Words, Failure> {
+    let mut words = words.into_iter();
+    let script = named::script(Path::new(&words.next().unwrap_or_default()))?;
+    let mut texts = words.map(|word| {
+        word.into_string().map_err(|word| {
+            Failure::ours(format!("{} is not UTF-8", show::quote(&word.to_string_lossy())))
+                .hint("a plan is text: so are a script's arguments and a command")
+        })
+    });
+    let (mut arguments, mut command) = (Vec::new(), None);
+    for text in texts.by_ref() {
+        let text = text?;
+        match &mut command {
+            None if text == "--" => command = Some(Vec::new()),
+            None => arguments.push(Argument::try_from(text).map_err(wrong("argument"))?),
+            Some(command) => command.push(text),
+        }
     }
-    let [script, path] = [script, path].map(|path| show::log_line(&path.to_string_lossy()));
-    failure.hint(format!(
-        "the least that the script needs: nshost plan --suggest-grants {script} > {path}\n\
-         without --grants, nshost run asks at a terminal; --allow-all grants everything"
-    ))
+    let command = match command.filter(|command| !command.is_empty()) {
+        Some(command) => Command::parse(command).map_err(wrong("command"))?.into(),
+        None => Vec::new(),
+    };
+    Ok(Words { script, arguments, command })
 }
 
-fn read_grants(path: &Path, script: &Path) -> Result<Grants, Failure> {
-    let mut text = String::new();
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
-        .open(path)
-        .and_then(|file| file.take(MAX_GRANTS + 1).read_to_string(&mut text))
-        .map_err(|error| unread(path, script, &error))?;
-    if text.len() as u64 > MAX_GRANTS {
-        let path = show::quote(&path.to_string_lossy());
-        return Err(Failure::ours(format!("{path} is larger than 1 MiB, too large for grants")));
-    }
-    // From here on the path is only told, in messages and audits: it may hold anything.
-    let told = show::log_line(&path.to_string_lossy());
-    Grants::parse(&text, &told).map_err(|error| Failure::ours(error.to_string()))
+fn wrong(what: &'static str) -> impl Fn(nshost_plan::Error) -> Failure {
+    move |error| Failure::ours(format!("{what} {error}"))
+}
+
+/// `NAME=VALUE`, or `NAME` for what this process has of it.
+fn variable(text: String) -> Result<Variable, Failure> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name.to_string(), value.to_string()),
+        None => {
+            let value = std::env::var_os(&text).map(OsString::into_string);
+            let reason = match value {
+                Some(Ok(value)) => return Variable::new(text, value).map_err(wrong("-e")),
+                Some(Err(_)) => "its value is not UTF-8",
+                None => "it is not set here",
+            };
+            let message = format!("-e {}: {reason}", show::log_line(&text));
+            return Err(Failure::ours(message).hint("-e NAME=VALUE sets it, -e NAME= to nothing"));
+        }
+    };
+    Variable::new(name, value).map_err(wrong("-e"))
+}
+
+/// Links are followed here, where the operator sees them; in the container the directory itself is entered.
+fn directory(path: &Path) -> Result<AbsolutePath, Failure> {
+    let path =
+        path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
+    AbsolutePath::try_from(path.to_string_lossy().into_owned()).map_err(wrong("-w"))
 }

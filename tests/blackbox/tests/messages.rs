@@ -10,22 +10,28 @@ fn told(output: &Output) -> usize {
 }
 
 #[test]
-fn a_program_beside_the_operator_is_not_where_the_command_starts() -> Result<()> {
+fn a_program_that_is_not_found_is_told_where_it_was_looked_for() -> Result<()> {
     if !root_or_skip() {
         return Ok(());
     }
     let host = Host::new()?;
     host.shell("mkdir /run/here; printf '#!/no/such/interpreter\\n' > /run/here/program; chmod 755 /run/here/program")?;
     let script = component("tutorial")?;
-    for (program, hint) in [
-        ("./program", "a relative path begins in /, as the command does; did you mean /run/here/program?"),
-        ("program", "did you mean /run/here/program?"),
-        ("./missing", "type the whole path"),
-        ("missing", "is it installed"),
-        ("/run/here/program", "the interpreter in its first line"),
-        ("/run/here/missing", "is it installed"),
+    for (options, program, hint) in [
+        (
+            &["-w", "/"][..],
+            "./program",
+            "a relative path begins in /, as the command does; did you mean /run/here/program?",
+        ),
+        (&[], "./program", "the interpreter in its first line"),
+        (&[], "program", "did you mean /run/here/program?"),
+        (&[], "./missing", "type the whole path"),
+        (&[], "missing", "is it installed"),
+        (&[], "/run/here/program", "the interpreter in its first line"),
+        (&[], "/run/here/missing", "is it installed"),
     ] {
-        let run = host.nshost()?.args(["run", "--allow-all"]).arg(&script).args(["--", program]);
+        let run = host.nshost()?.args(["run", "--allow-all"]).args(options).arg(&script);
+        let run = run.args(["--", program]);
         let output = support::run(run.under(&["env", "--chdir=/run/here"]), blackbox::SOON)?;
         assert_eq!(output.code(), 127, "{program}: {}", output.text());
         assert!(output.stderr.contains(hint), "{program}: {}", output.text());

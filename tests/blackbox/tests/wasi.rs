@@ -19,7 +19,8 @@ fn the_plan_is_the_same_with_and_without_wasi() -> Result<()> {
     for script in ["tutorial", "nat", "isolated"] {
         let host = Host::new()?;
         let _internet = host.internet()?;
-        let output = host.nshost()?.args(["plan", "--allow-all"]).arg(wasi_component(script)?).run()?;
+        let output =
+            host.nshost()?.args(["plan", "-w", "/", "--allow-all"]).arg(wasi_component(script)?).run()?;
         let golden = fs::read_to_string(scripts().join(script).join("plan.golden"))?;
         assert_eq!(output.expect(0)?, golden);
     }

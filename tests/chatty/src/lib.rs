@@ -19,6 +19,7 @@ fn setup() -> Result {
             println!("an escape \x1b]0;title\x07 and a carriage return\rforged");
             print!("a line without an end");
         }
+        "words" => println!("{:?}", facts::arguments()),
         "panic" => panic!("nobody expected this"),
         "clocks" => {
             let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());

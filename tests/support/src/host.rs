@@ -76,15 +76,7 @@ impl Host {
         let mut command = match &self.namespaces {
             Some(namespaces) => {
                 let mut command = Command::new("nsenter");
-                command.args([
-                    "--net",
-                    "--mount",
-                    "--pid",
-                    "--wd=/",
-                    "--target",
-                    &namespaces.first.to_string(),
-                    "--",
-                ]);
+                command.args(["--net", "--mount", "--pid", "--target", &namespaces.first.to_string(), "--"]);
                 command.arg(program);
                 command
             }

@@ -15,7 +15,7 @@ pub fn bless() -> Result<()> {
         let host = Host::new()?;
         let _internet = host.internet()?;
         let directory = support::scripts().join(&name);
-        let plan = host.nshost()?.args(["plan", "--grants"]).arg(directory.join("grants.toml"));
+        let plan = host.nshost()?.args(["plan", "-w", "/", "--grants"]).arg(directory.join("grants.toml"));
         let output = plan.arg(support::component(&name)?).run()?;
         let golden = directory.join("plan.golden");
         fs::write(&golden, output.expect(0)?)

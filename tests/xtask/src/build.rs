@@ -62,6 +62,10 @@ fn scripts() -> Result<()> {
     fs::create_dir_all(components()).context("cannot make the scripts' directory")?;
     for name in &names {
         component::make(&module(name, SCRIPT_TARGET), &components().join(name).with_extension("wasm"))?;
+        copy(
+            &support::scripts().join(name).join("grants.toml"),
+            &components().join(name).with_extension("grants.toml"),
+        )?;
     }
     Ok(())
 }

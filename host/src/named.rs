@@ -1,0 +1,121 @@
+//! Scripts and grants files by name: `nshost run nat`.
+//!
+//! A word with a `/` is a path. Any other is looked for here, then among the user's scripts, then among those
+//! that were installed with this program.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::geteuid;
+use nshost_plan::show;
+
+use crate::{failure::Failure, paths};
+
+/// The ends of the files' names that a name stands for.
+const SCRIPT: &str = "wasm";
+const GRANTS: &str = "grants.toml";
+
+/// The file of the script that was typed.
+pub fn script(typed: &Path) -> Result<PathBuf, Failure> {
+    find(typed, SCRIPT)?.ok_or_else(|| unknown(typed))
+}
+
+/// The grants file that was typed. A path is not looked at; neither is a name that leads nowhere.
+pub fn grants(typed: &Path) -> Result<PathBuf, Failure> {
+    Ok(find(typed, GRANTS)?.unwrap_or_else(|| typed.to_path_buf()))
+}
+
+/// The grants file that lies beside a script, if there is one. It is only named: nobody's grants are taken unasked.
+pub fn grants_beside(script: &Path) -> Option<PathBuf> {
+    let beside = script.with_extension(GRANTS);
+    fs::metadata(&beside).is_ok_and(|found| found.is_file()).then_some(beside)
+}
+
+/// Every script that has a name, each directory's in order, with that name.
+pub fn scripts() -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for directory in directories() {
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let mut here: Vec<_> = entries
+            .map(|entry| directory.join(entry.file_name()))
+            .filter(|path| path.extension().is_some_and(|end| end == SCRIPT) && path.is_file())
+            .filter_map(|path| Some((path.file_stem()?.to_str()?.to_string(), path)))
+            .collect();
+        here.sort();
+        found.extend(here);
+    }
+    found
+}
+
+/// Where names are looked for.
+fn directories() -> impl Iterator<Item = PathBuf> {
+    [PathBuf::from(".")].into_iter().chain(paths::scripts())
+}
+
+fn find(typed: &Path, end: &str) -> Result<Option<PathBuf>, Failure> {
+    let Some(name) = typed.to_str().filter(|text| !text.contains('/')) else {
+        return Ok(Some(typed.to_path_buf()));
+    };
+    // What has this very name here, whatever its end.
+    let whole = [typed.to_path_buf()].into_iter();
+    let named = directories().map(|directory| directory.join(format!("{name}.{end}")));
+    for path in whole.chain(named) {
+        // A pipe is no directory either.
+        match fs::metadata(&path) {
+            Ok(found) if !found.is_dir() => {
+                if path != typed {
+                    refuse_others(&path, found.uid())?;
+                }
+                return Ok(Some(path));
+            }
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(Failure::file("file", &path, &error)),
+        }
+    }
+    Ok(None)
+}
+
+/// In a directory where everybody may write, somebody else's file would get the name of one that was meant.
+fn refuse_others(path: &Path, owner: u32) -> Result<(), Failure> {
+    if owner == 0 || owner == geteuid().as_raw() {
+        return Ok(());
+    }
+    let path = show::log_line(&path.to_string_lossy());
+    let message =
+        format!("{path} belongs to somebody else (uid {owner}), and is not taken by its name alone");
+    Err(Failure::ours(message).hint(format!("if you mean this one, type {path}")))
+}
+
+fn unknown(typed: &Path) -> Failure {
+    let name = typed.to_string_lossy();
+    let directories: Vec<String> =
+        directories().map(|directory| show::log_line(&directory.to_string_lossy())).collect();
+    let looked = format!("looked for it in {}", directories.join(", "));
+    let names: Vec<String> = scripts().into_iter().map(|(name, _)| show::log_line(&name)).collect();
+    let there = if names.is_empty() {
+        "no script is there".to_string()
+    } else {
+        format!("there: {}", names.join(", "))
+    };
+    Failure::ours(format!("no script {}", show::quote(&name)))
+        .hint(format!("{looked}; {there}\na word with a / is a path; `nshost scripts` tells more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_taken_as_it_is() {
+        for path in ["./a", "/no/such/file", "a/b.wasm"] {
+            assert_eq!(script(Path::new(path)).unwrap(), Path::new(path));
+        }
+        let failure = script(Path::new("no-such-script")).unwrap_err();
+        assert!(failure.message.contains("no-such-script") && failure.hint.contains("looked for it in ."));
+        assert_eq!(grants(Path::new("no-such-file")).unwrap(), Path::new("no-such-file"));
+    }
+}

@@ -1,0 +1,291 @@
+//! What is typed: scripts and grants by name, the script's own words, the operator's own word, and habits.
+
+use std::{fs, os::unix::fs::chown};
+
+use anyhow::Result;
+use blackbox::{SOON, Scratch};
+use support::{Host, Nshost, Output, component, programs, root_or_skip, scripts, wasi_component};
+
+/// The shipped scripts as they are installed, with `bin/nshost` beside them.
+fn installed() -> Result<Scratch> {
+    let scratch = Scratch::new()?;
+    for directory in ["bin", "libexec/nshost", "share/nshost/scripts", "home", "here", "cache"] {
+        fs::create_dir_all(scratch.path().join(directory))?;
+    }
+    fs::copy(programs().join("nshost"), scratch.path().join("bin/nshost"))?;
+    for helper in ["nshost-worker", "nshost-compiler"] {
+        fs::copy(programs().join(helper), scratch.path().join("libexec/nshost").join(helper))?;
+    }
+    for name in ["tutorial", "isolated"] {
+        put(&scratch, "share/nshost/scripts", name, name)?;
+    }
+    Ok(scratch)
+}
+
+/// Puts a script and its grants into a directory, under another name perhaps.
+fn put(scratch: &Scratch, directory: &str, script: &str, name: &str) -> Result<()> {
+    let to = scratch.path().join(directory);
+    fs::copy(component(script)?, to.join(format!("{name}.wasm")))?;
+    fs::copy(scripts().join(script).join("grants.toml"), to.join(format!("{name}.grants.toml")))?;
+    Ok(())
+}
+
+/// `nshost` with these words, from the directory `here`.
+fn typed(host: &Host, scratch: &Scratch, words: &str) -> Result<Output> {
+    let line = format!("cd {0}/here && {0}/bin/nshost {words}", scratch.path().display());
+    let mut command = host.command("sh");
+    command.args(["-c", &line]).env("HOME", scratch.path().join("home"));
+    command.env_remove("XDG_DATA_HOME").env("NSHOST_CACHE_DIR", scratch.path().join("cache"));
+    support::run(command, SOON)
+}
+
+#[test]
+fn scripts_and_grants_have_names() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, installed()?);
+    let go = |words: &str| typed(&host, &scratch, words);
+    assert_eq!(go("run --grants tutorial tutorial -- hostname")?.expect(0)?, "In Namespace\n");
+    // Grants are not taken unasked: the file is named.
+    let refused = go("run tutorial -- hostname")?;
+    assert_eq!(refused.code(), 122, "{}", refused.text());
+    let file = scratch.path().join("share/nshost/scripts/tutorial.grants.toml");
+    assert!(refused.stderr.contains(&format!("--grants {}", file.display())), "{}", refused.text());
+    // The user's own come before those that are installed, and what lies here before both.
+    let user = "home/.local/share/nshost/scripts";
+    fs::create_dir_all(scratch.path().join(user))?;
+    put(&scratch, user, "isolated", "tutorial")?;
+    assert_ne!(go("run --grants tutorial tutorial -- hostname")?.expect(0)?, "In Namespace\n");
+    let list = go("scripts")?;
+    let list = list.expect(0)?;
+    for told in
+        ["All eight namespaces", "The tutorial:", "tutorial.grants.toml", "the name leads to the one above"]
+    {
+        assert!(list.contains(told), "no {told:?}: {list}");
+    }
+    put(&scratch, "here", "tutorial", "tutorial")?;
+    assert_eq!(go("run --grants tutorial tutorial -- hostname")?.expect(0)?, "In Namespace\n");
+    // What somebody else has put here is taken by its path only.
+    chown(scratch.path().join("here/tutorial.wasm"), Some(54321), None)?;
+    let refused = go("run --grants tutorial tutorial -- hostname")?;
+    assert_eq!(refused.code(), 125, "{}", refused.text());
+    assert!(
+        refused.stderr.contains("uid 54321") && refused.stderr.contains("./tutorial.wasm"),
+        "{}",
+        refused.text()
+    );
+    go("run --grants tutorial ./tutorial.wasm -- hostname")?.expect(0)?;
+    // A name that leads nowhere.
+    let unknown = go("run tutoril")?;
+    assert_eq!(unknown.code(), 125);
+    assert!(unknown.stderr.contains("isolated, tutorial"), "{}", unknown.text());
+    Ok(())
+}
+
+#[test]
+fn grants_come_from_standard_input_and_from_pipes() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, installed()?);
+    let grants = scripts().join("tutorial/grants.toml");
+    let bash = |line: &str| {
+        let line = format!("cd {0} && PATH=$PWD/bin:$PATH; {line}", scratch.path().display());
+        let mut command = host.command("bash");
+        command.args(["-c", &line]).env("NSHOST_CACHE_DIR", scratch.path().join("cache"));
+        support::run(command, SOON)
+    };
+    let file = grants.display();
+    assert_eq!(
+        bash(&format!("nshost run --grants - tutorial -- hostname < {file}"))?.expect(0)?,
+        "In Namespace\n"
+    );
+    let late = format!("nshost run --grants <(sleep 0.3; cat {file}) tutorial -- hostname");
+    assert_eq!(bash(&late)?.expect(0)?, "In Namespace\n");
+    // Nobody's grants are no grants.
+    assert_eq!(bash("nshost run --grants - tutorial -- hostname < /dev/null")?.code(), 125);
+    let denied = bash("echo 'schema = 1' | nshost run --grants - tutorial -- hostname")?;
+    assert_eq!(denied.code(), 122, "{}", denied.text());
+    assert!(denied.stderr.contains("standard input"), "{}", denied.text());
+    Ok(())
+}
+
+#[test]
+fn what_follows_the_script_is_the_scripts() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let run = |words: &[&str]| {
+        host.nshost()?.args(["run", "--allow-all"]).arg(wasi_component("chatty")?).args(words).run()
+    };
+    for words in [
+        &["words", "--rm", "-it", "--grants", "x", "--help", "-"][..],
+        &["words", "-e", "A=b", "--fresh=no", "", "--name"],
+    ] {
+        let output = run(&[words, &["--", "echo", "--", "-e", "--fresh"]].concat())?;
+        assert_eq!(output.expect(0)?, "-- -e --fresh\n");
+        assert!(output.stderr.contains(&format!("{words:?}")), "{}", output.text());
+    }
+    Ok(())
+}
+
+/// `nshost run` of the script that asks for these steps, with the least grants.
+fn asks<'h>(host: &'h Host, options: &[&str], steps: &str) -> Result<Nshost<'h>> {
+    let nshost = host.nshost()?.arg("run").args(options).arg(wasi_component("asks")?);
+    Ok(nshost.args(steps.split_whitespace()))
+}
+
+#[test]
+fn the_operators_own_variables_need_no_grant() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let show = ["--", "sh", "-c", "echo $ONE,$TWO,$HOME,${UNSET-none}"];
+    let options = ["-e", "ONE=1=1", "-e", "TWO", "--env=HOME=/root", "-e", "PATH"];
+    let output = asks(&host, &options, "own=usual private")?.args(show).variable("TWO", "from here").run()?;
+    assert_eq!(output.expect(0)?, "1=1,from here,/root,none\n");
+    // It is the operator's word that counts, where the script has another.
+    let open = ["--allow-all", "-e", "ONE=typed"];
+    let output =
+        asks(&host, &open, "own=usual private variable=ONE,asked variable=TWO,asked")?.args(show).run()?;
+    assert_eq!(output.expect(0)?, "typed,asked,/,none\n");
+    for (word, told) in [("UNSET", "not set"), ("1A=b", "1A"), ("=b", "name")] {
+        let output = asks(&host, &["-e", word], "own=usual private")?.args(show).run()?;
+        assert_eq!(output.code(), 125, "{word}: {}", output.text());
+        assert!(output.stderr.contains(told), "{word}: {}", output.text());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_command_starts_where_the_operator_stands() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    host.shell(
+        "mkdir -m 755 /run/open; mkdir -m 700 /run/closed; ln -s open /run/link; mkdir /run/gone
+        printf '#!/bin/sh\\necho plugin in $PWD\\n' > /run/open/plugin; chmod 755 /run/open/plugin
+        cp /run/open/plugin /run/closed/plugin",
+    )?;
+    let from = |directory: &str, options: &[&str], steps: &str, command: &[&str]| {
+        let nshost = asks(&host, options, steps)?.arg("--").args(command);
+        support::run(nshost.under(&["env", "-C", directory]), SOON)
+    };
+    let usual = "own=usual private proc";
+    let all = "own=all private proc";
+    for (directory, options, steps, started) in [
+        ("/run/open", &[][..], usual, "/run/open"),
+        ("/run/link", &[], usual, "/run/open"),
+        ("/run/closed", &[], usual, "/run/closed"),
+        ("/run/open", &[], all, "/run/open"),
+        // The container's root is nobody here.
+        ("/run/closed", &[], all, "/"),
+        ("/proc/self", &[], usual, "/"),
+        ("/run/open", &["-w", "/usr/lib"], usual, "/usr/lib"),
+        ("/run", &["-w", "open"], all, "/run/open"),
+        ("/run", &["--workdir", "/run/link"], all, "/run/open"),
+    ] {
+        let output = from(directory, options, steps, &["sh", "-c", "pwd"])?;
+        assert_eq!(output.expect(0)?, format!("{started}\n"), "{directory} {options:?} {steps}");
+        let plan = host.nshost()?.arg("plan").args(options).arg(wasi_component("asks")?);
+        let plan = plan.args(steps.split_whitespace()).under(&["env", "-C", directory]);
+        let plan = support::run(plan, SOON)?;
+        assert!(plan.expect(0)?.contains(&format!("starts in {started}")), "{}", plan.text());
+    }
+    assert_eq!(from("/run/open", &[], usual, &["./plugin"])?.expect(0)?, "plugin in /run/open\n");
+    // What is not there is told, and why.
+    let output = from("/run/closed", &[], all, &["./plugin"])?;
+    assert_eq!(output.code(), 127, "{}", output.text());
+    assert!(output.stderr.contains("begins in /, "), "{}", output.text());
+    let output = from("/run", &["-w", "/run/no"], usual, &["true"])?;
+    assert_eq!(output.code(), 125, "{}", output.text());
+    assert!(output.stderr.contains("change directory"), "{}", output.text());
+    // A directory that is not there any more.
+    let nshost = asks(&host, &[], usual)?.args(["--", "sh", "-c", "pwd"]);
+    let gone = nshost.under(&["sh", "-c", "cd /run/gone && rmdir /run/gone && exec \"$@\"", "sh"]);
+    assert_eq!(support::run(gone, SOON)?.expect(0)?, "/\n");
+    // The script's word takes a grant, and the operator's comes before it.
+    let asked = format!("{usual} directory=/usr/lib");
+    assert_eq!(from("/run/open", &[], &asked, &["pwd"])?.code(), 122);
+    assert_eq!(from("/run/open", &["--allow-all"], &asked, &["sh", "-c", "pwd"])?.expect(0)?, "/usr/lib\n");
+    let both = from("/run/open", &["--allow-all", "-w", "/usr/bin"], &asked, &["sh", "-c", "pwd"])?;
+    assert_eq!(both.expect(0)?, "/usr/bin\n");
+    Ok(())
+}
+
+#[test]
+fn hands_that_are_used_to_other_tools_are_answered() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    for (words, told) in [
+        (&["run", "--rm", "nat"][..], "nothing stays after a run"),
+        (&["run", "-it", "nat", "--", "bash"], "has a terminal where nshost has one"),
+        (&["run", "-v", "/a:/b", "nat"], "nothing to mount"),
+        (&["run", "-p", "80:80", "nat"], "ports are the script's"),
+        (&["run", "-d", "nat"], "foreground"),
+        (&["ps"], "pgrep -a nshost"),
+        (&["exec", "web", "sh"], "nsenter"),
+        (&["logs", "web"], "own output"),
+        (&["stop", "web"], "kill PID"),
+        (&["run", "--", "bash"], "no SCRIPT"),
+    ] {
+        let output = host.nshost()?.args(words).run()?;
+        assert_eq!(output.code(), 125, "{words:?}: {}", output.text());
+        assert!(output.stderr.contains(told), "{words:?}: {}", output.text());
+        assert_eq!(output.stderr.lines().count(), 2, "{words:?}: {}", output.text());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_plan_without_grants_prints_the_file_that_it_needs() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, installed()?);
+    let plan = typed(&host, &scratch, "plan tutorial")?;
+    let plan = plan.expect(0)?;
+    let (_, file) = plan.split_once("prints it alone):\n\n").unwrap_or_default();
+    let suggested = typed(&host, &scratch, "plan --suggest-grants tutorial")?;
+    assert_eq!(file, suggested.expect(0)?, "{plan}");
+    assert!(plan.contains("share/nshost/scripts/tutorial.grants.toml"), "{plan}");
+    fs::write(scratch.path().join("here/g.toml"), file)?;
+    let granted = typed(&host, &scratch, "plan --grants g.toml tutorial")?;
+    assert!(!granted.expect(0)?.contains("grants"), "{}", granted.text());
+    typed(&host, &scratch, "run --grants g.toml tutorial -- true")?.expect(0)?;
+    assert!(typed(&host, &scratch, "plan isolated -- true")?.expect(0)?.contains("needs no grants"));
+    Ok(())
+}
+
+#[test]
+fn the_command_line_describes_itself() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, installed()?);
+    let go = |words: &str| typed(&host, &scratch, words);
+    for verb in ["run", "plan", "inspect", "scripts", "gc", "doctor", "completions", "man"] {
+        assert!(go(&format!("{verb} --help"))?.expect(0)?.contains("Example"), "{verb}");
+        assert!(go(&format!("man {verb}"))?.expect(0)?.contains(".TH"), "{verb}");
+    }
+    go("man --into .")?.expect(0)?;
+    let pages = fs::read_dir(scratch.path().join("here"))?.count();
+    assert!(pages >= 9, "{pages} pages");
+    // Completions that bash itself accepts and uses.
+    let complete = format!(
+        "source <({}/bin/nshost completions bash)
+        COMP_WORDS=(nshost run --gr); COMP_CWORD=2; _nshost nshost --gr run; echo \"${{COMPREPLY[@]}}\"",
+        scratch.path().display()
+    );
+    assert_eq!(host.run(["bash", "-c", &complete])?.expect(0)?, "--grants\n");
+    for shell in ["zsh", "fish"] {
+        assert!(go(&format!("completions {shell}"))?.expect(0)?.contains("grants"), "{shell}");
+    }
+    Ok(())
+}
