@@ -1,6 +1,9 @@
 //! What people read. What a command is called for goes to standard output, all that is said beside to standard error.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    os::fd::AsFd,
+};
 
 use nshost_kernel::firewall::Refusing;
 use nshost_plan::{Namespace, Plan, show};
@@ -8,6 +11,7 @@ use nshost_policy::{
     Grants, Refusal, RefusalKind,
     wire::{Level, LogLine},
 };
+use rustix::termios::tcgetwinsize;
 
 use crate::{failure::Failure, module::Module};
 
@@ -42,6 +46,15 @@ fn inked_for(terminal: bool, ink: Ink, text: &str) -> String {
         Ink::Dim => 2,
     };
     format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// How wide a terminal is; no limit for what is none.
+pub fn columns(terminal: impl AsFd) -> usize {
+    tcgetwinsize(terminal)
+        .ok()
+        .map(|size| size.ws_col.into())
+        .filter(|width| *width > 0)
+        .unwrap_or(usize::MAX)
 }
 
 /// What a command is called for, on standard output: then it has not done its work if nobody gets it.

@@ -116,10 +116,19 @@ pub fn plan(plan: &Plan) -> String {
     text
 }
 
-/// A drawing of host and container with the links between them; empty for a plan without links.
-pub fn topology(plan: &Plan) -> String {
-    let rows: Vec<(String, String)> =
-        plan.links().map(|(id, _)| (end(plan, id, Side::Host), end(plan, id, Side::Container))).collect();
+/// A drawing of host and container with the links between them, for a terminal of so many columns; empty for a
+/// plan without links.
+pub fn topology(plan: &Plan, columns: usize) -> String {
+    let wide = side_by_side(plan);
+    let fits = wide.lines().all(|line| line.chars().count() <= columns);
+    if fits { wide } else { one_above_the_other(plan) }
+}
+
+fn side_by_side(plan: &Plan) -> String {
+    let rows: Vec<(String, String)> = plan
+        .links()
+        .map(|(id, _)| (end(plan, id, Side::Host).join(" "), end(plan, id, Side::Container).join(" ")))
+        .collect();
     let left = rows.iter().map(|(host, _)| host.chars().count()).chain([4]).max().unwrap_or(0);
     let right = rows.iter().map(|(_, container)| container.chars().count()).chain([9]).max().unwrap_or(0);
     if rows.is_empty() {
@@ -137,9 +146,26 @@ pub fn topology(plan: &Plan) -> String {
     text
 }
 
-fn end(plan: &Plan, id: LinkId, side: Side) -> String {
+/// As wide as the longest address, whatever a link has.
+fn one_above_the_other(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (id, _) in plan.links() {
+        for (head, side) in [("┌─host", Side::Host), ("├───veth─── container", Side::Container)]
+        {
+            let _ = writeln!(text, "{head}");
+            for (number, line) in end(plan, id, side).into_iter().enumerate() {
+                let indent = if number == 0 { "" } else { "  " };
+                let _ = writeln!(text, "│ {indent}{line}");
+            }
+        }
+        text.push_str("└─\n");
+    }
+    text
+}
+
+/// An interface's name, and its addresses.
+fn end(plan: &Plan, id: LinkId, side: Side) -> Vec<String> {
     let interface = Interface::End(id, side);
-    let addresses: Vec<String> =
-        plan.addresses().filter(|a| a.interface == interface).map(|a| a.cidr.to_string()).collect();
-    [plan.interface_name(interface).to_string()].into_iter().chain(addresses).collect::<Vec<_>>().join(" ")
+    let addresses = plan.addresses().filter(|a| a.interface == interface).map(|a| a.cidr.to_string());
+    [plan.interface_name(interface).to_string()].into_iter().chain(addresses).collect()
 }

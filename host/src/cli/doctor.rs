@@ -7,6 +7,10 @@ use serde_json::json;
 
 use crate::{failure::Failure, paths, print, print::Ink};
 
+/// How long the longest state is.
+const STATE: usize = "forbidden".len();
+const INDENT: &str = "  ";
+
 /// Arguments of `nshost doctor`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  nshost doctor")]
@@ -28,23 +32,67 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         print::result(&format!("{:#}\n", json!({ "schema": 1, "probes": list })))?;
         return Ok(0);
     }
-    let width = probes.iter().map(|probe| probe.name.len()).max().unwrap_or(0);
+    let columns = print::columns(std::io::stdout());
+    let wide = as_table(&probes);
+    let fits = probes.iter().all(|probe| table_width(&probes) + widest(probe) <= columns);
+    print::result(&if fits { wide } else { as_paragraphs(&probes, columns) })?;
+    Ok(0)
+}
+
+/// Of the names' column, in characters.
+fn name_width(probes: &[Probe]) -> usize {
+    probes.iter().map(|probe| probe.name.len()).max().unwrap_or(0)
+}
+
+/// Of the columns before the words, and the state's.
+fn table_width(probes: &[Probe]) -> usize {
+    name_width(probes) + 2 + STATE + 2
+}
+
+fn widest(probe: &Probe) -> usize {
+    probe.detail.chars().count().max(probe.remedy.chars().count())
+}
+
+fn as_table(probes: &[Probe]) -> String {
+    let width = name_width(probes);
     let mut text = String::new();
-    for probe in &probes {
-        let state = format!("{:<9}", word(probe.state));
-        let state = if probe.state == State::Present { state } else { print::inked_result(Ink::Red, &state) };
+    for probe in probes {
+        let state = inked_state(probe, &format!("{:<STATE$}", word(probe.state)));
         let _ = writeln!(text, "{:<width$}  {state}  {}", probe.name, probe.detail);
         if !probe.remedy.is_empty() {
-            let _ = writeln!(
-                text,
-                "{:<width$}             {}",
-                "",
-                print::inked_result(Ink::Bold, &probe.remedy)
-            );
+            let indent = " ".repeat(table_width(probes));
+            let _ = writeln!(text, "{indent}{}", print::inked_result(Ink::Bold, &probe.remedy));
         }
     }
-    print::result(&text)?;
-    Ok(0)
+    text
+}
+
+/// For a narrow terminal.
+fn as_paragraphs(probes: &[Probe], columns: usize) -> String {
+    let mut text = String::new();
+    for probe in probes {
+        let _ = writeln!(text, "{}: {}", probe.name, inked_state(probe, word(probe.state)));
+        let lines = |words: &str| {
+            textwrap::wrap(words, columns.saturating_sub(INDENT.len()).max(1))
+                .into_iter()
+                .map(|line| line.into_owned())
+                .collect::<Vec<_>>()
+        };
+        for line in lines(&probe.detail) {
+            let _ = writeln!(text, "{INDENT}{line}");
+        }
+        for line in lines(&probe.remedy).iter().filter(|line| !line.is_empty()) {
+            let _ = writeln!(text, "{INDENT}{}", print::inked_result(Ink::Bold, line));
+        }
+    }
+    text
+}
+
+fn inked_state(probe: &Probe, state: &str) -> String {
+    match probe.state {
+        State::Present => state.to_string(),
+        _ => print::inked_result(Ink::Red, state),
+    }
 }
 
 fn word(state: State) -> &'static str {

@@ -63,7 +63,7 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
         print::result(
             &[
                 show::plan(plan),
-                show::topology(plan),
+                show::topology(plan, print::columns(std::io::stdout())),
                 shared_in_words(plan),
                 print::power(plan, facts.rootless),
                 starts_in(&request, &opinion, &facts),

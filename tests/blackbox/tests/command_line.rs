@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::chown};
 
 use anyhow::Result;
 use blackbox::{SOON, Scratch};
-use support::{Host, Nshost, Output, component, programs, root_or_skip, scripts, wasi_component};
+use support::{Host, Nshost, Output, Terminal, component, programs, root_or_skip, scripts, wasi_component};
 
 /// The shipped scripts as they are installed, with `bin/nshost` beside them.
 fn installed() -> Result<Scratch> {
@@ -286,6 +286,45 @@ fn the_command_line_describes_itself() -> Result<()> {
     assert_eq!(host.run(["bash", "-c", &complete])?.expect(0)?, "--grants\n");
     for shell in ["zsh", "fish"] {
         assert!(go(&format!("completions {shell}"))?.expect(0)?.contains("grants"), "{shell}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_narrow_terminal_shows_whole_lines() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let steps = "own=usual private proc veth=nsh0,eth0 host=2001:db8:1111:2222:3333:4444:5555:1/127 \
+                 inside=2001:db8:1111:2222:3333:4444:5555:0/127";
+    let shown = |columns: u16, words: &[&str]| -> Result<String> {
+        let nshost = host.nshost()?.args(words);
+        let shell = format!("stty cols {columns}; \"$@\" | cat; \"$@\"; echo that-was-a''ll");
+        let mut command = nshost.under(&["sh", "-c", &shell, "sh"]);
+        command.env("NO_COLOR", "1");
+        let mut terminal = Terminal::start(&command)?;
+        let text = terminal.expect("that-was-all", SOON)?;
+        Ok(text.replace('\r', ""))
+    };
+    let script = wasi_component("asks")?;
+    let script = script.to_string_lossy();
+    let plan: Vec<&str> =
+        ["plan", "--allow-all", &script].into_iter().chain(steps.split_whitespace()).collect();
+    for (words, first) in [(&["doctor"][..], "capabilities"), (&plan, "┌─host")] {
+        let text = shown(60, words)?;
+        // What goes into a pipe is as wide as it is; what comes to the terminal is not cut.
+        let (piped, narrow) = text.split_at(text.rfind(first).unwrap_or(0));
+        assert!(piped.lines().any(|line| line.chars().count() > 60), "{text}");
+        assert!(
+            narrow.lines().filter(|line| line.contains(['│', '├'])).all(|line| line.chars().count() <= 60),
+            "{text}"
+        );
+        if words[0] == "doctor" {
+            assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+        } else {
+            assert!(narrow.contains("├───veth─── container"), "{narrow}");
+        }
     }
     Ok(())
 }

@@ -41,7 +41,9 @@ fn well_formed(plan: &Plan) {
     assert_eq!(codec::decode::<Plan>("again", &codec::encode(plan)).as_ref(), Ok(plan));
     assert_eq!(show::plan(plan).lines().count(), plan.steps().len());
     assert_harmless(&show::plan(plan).replace('\n', " "));
-    assert_harmless(&show::topology(plan).replace('\n', " "));
+    for columns in [0, 80] {
+        assert_harmless(&show::topology(plan, columns).replace('\n', " "));
+    }
     judged(plan);
 }
 
