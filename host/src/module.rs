@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     failure::{Failure, Status},
-    named,
+    named::{self, Found},
 };
 
 /// The largest script, in bytes: a Python interpreter compiled in takes about 20 MB.
@@ -34,13 +34,15 @@ pub struct Module {
 
 impl Module {
     /// Reads the file once, for its digest. It is not looked into here.
-    pub fn open(path: &Path) -> Result<Module, Failure> {
+    pub fn open(found: &Found) -> Result<Module, Failure> {
+        let path = &found.path;
         // O_NONBLOCK: a FIFO in the place of a file must not make us wait.
         let mut file = OpenOptions::new()
             .read(true)
             .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
             .open(path)
             .map_err(|error| unopened(path, &error))?;
+        found.check(&file)?;
         let metadata = file.metadata().map_err(|error| Failure::file("script", path, &error))?;
         let name = show::quote(&path.to_string_lossy());
         if !metadata.is_file() {

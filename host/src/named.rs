@@ -1,10 +1,11 @@
 //! Scripts and grants files by name: `nshost run nat`.
 //!
-//! A word with a `/` is a path. Any other is looked for here, then among the user's scripts, then among those
-//! that were installed with this program.
+//! A word with a `/`, or with the end that such files have, is a path. Any other is a name: looked for here, then
+//! among the user's scripts, then among those that were installed with this program.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -18,14 +19,36 @@ use crate::{failure::Failure, paths};
 const SCRIPT: &str = "wasm";
 const GRANTS: &str = "grants.toml";
 
+/// Where a word leads.
+pub struct Found {
+    /// The file.
+    pub path: PathBuf,
+    by_name: bool,
+}
+
+impl Found {
+    /// Refuses what somebody else has put where everybody may write, in the place of what was meant: the file
+    /// that was opened, whatever is at its path by now.
+    pub fn check(&self, opened: &File) -> Result<(), Failure> {
+        let owner = opened.metadata().map_err(|error| Failure::file("file", &self.path, &error))?.uid();
+        if !self.by_name || owner == 0 || owner == geteuid().as_raw() {
+            return Ok(());
+        }
+        let path = show::log_line(&self.path.to_string_lossy());
+        let message =
+            format!("{path} belongs to somebody else (uid {owner}), and is not taken by its name alone");
+        Err(Failure::ours(message).hint("if you mean this one, type its path, with the directory"))
+    }
+}
+
 /// The file of the script that was typed.
-pub fn script(typed: &Path) -> Result<PathBuf, Failure> {
+pub fn script(typed: &Path) -> Result<Found, Failure> {
     find(typed, SCRIPT)?.ok_or_else(|| unknown(typed))
 }
 
-/// The grants file that was typed. A path is not looked at; neither is a name that leads nowhere.
-pub fn grants(typed: &Path) -> Result<PathBuf, Failure> {
-    Ok(find(typed, GRANTS)?.unwrap_or_else(|| typed.to_path_buf()))
+/// The grants file that was typed; a name that leads nowhere leads here.
+pub fn grants(typed: &Path) -> Result<Found, Failure> {
+    Ok(find(typed, GRANTS)?.unwrap_or_else(|| Found { path: typed.to_path_buf(), by_name: true }))
 }
 
 /// The grants file that lies beside a script, if there is one. It is only named: nobody's grants are taken unasked.
@@ -55,39 +78,22 @@ fn directories() -> impl Iterator<Item = PathBuf> {
     [PathBuf::from(".")].into_iter().chain(paths::scripts())
 }
 
-fn find(typed: &Path, end: &str) -> Result<Option<PathBuf>, Failure> {
-    let Some(name) = typed.to_str().filter(|text| !text.contains('/')) else {
-        return Ok(Some(typed.to_path_buf()));
+fn find(typed: &Path, end: &str) -> Result<Option<Found>, Failure> {
+    let is_name = |text: &&str| !text.contains('/') && !text.ends_with(".wasm") && !text.ends_with(".toml");
+    let Some(name) = typed.to_str().filter(is_name) else {
+        return Ok(Some(Found { path: typed.to_path_buf(), by_name: false }));
     };
-    // What has this very name here, whatever its end.
-    let whole = [typed.to_path_buf()].into_iter();
-    let named = directories().map(|directory| directory.join(format!("{name}.{end}")));
-    for path in whole.chain(named) {
-        // A pipe is no directory either.
+    // What has this very name here, without any end.
+    let whole = [Path::new(".").join(name)].into_iter();
+    for path in whole.chain(directories().map(|directory| directory.join(format!("{name}.{end}")))) {
         match fs::metadata(&path) {
-            Ok(found) if !found.is_dir() => {
-                if path != typed {
-                    refuse_others(&path, found.uid())?;
-                }
-                return Ok(Some(path));
-            }
+            Ok(found) if !found.is_dir() => return Ok(Some(Found { path, by_name: true })),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(Failure::file("file", &path, &error)),
         }
     }
     Ok(None)
-}
-
-/// In a directory where everybody may write, somebody else's file would get the name of one that was meant.
-fn refuse_others(path: &Path, owner: u32) -> Result<(), Failure> {
-    if owner == 0 || owner == geteuid().as_raw() {
-        return Ok(());
-    }
-    let path = show::log_line(&path.to_string_lossy());
-    let message =
-        format!("{path} belongs to somebody else (uid {owner}), and is not taken by its name alone");
-    Err(Failure::ours(message).hint(format!("if you mean this one, type {path}")))
 }
 
 fn unknown(typed: &Path) -> Failure {
@@ -111,11 +117,11 @@ mod tests {
 
     #[test]
     fn a_path_is_taken_as_it_is() {
-        for path in ["./a", "/no/such/file", "a/b.wasm"] {
-            assert_eq!(script(Path::new(path)).unwrap(), Path::new(path));
+        for path in ["./a", "/no/such/file", "a/b", "a.wasm", "g.toml"] {
+            assert_eq!(script(Path::new(path)).unwrap().path, Path::new(path));
         }
-        let failure = script(Path::new("no-such-script")).unwrap_err();
+        let failure = script(Path::new("no-such-script")).err().unwrap();
         assert!(failure.message.contains("no-such-script") && failure.hint.contains("looked for it in ."));
-        assert_eq!(grants(Path::new("no-such-file")).unwrap(), Path::new("no-such-file"));
+        assert_eq!(grants(Path::new("no-such-file")).unwrap().path, Path::new("no-such-file"));
     }
 }

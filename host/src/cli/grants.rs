@@ -21,19 +21,23 @@ const PATIENCE: u16 = 10_000;
 /// Reads the file that was typed for this script.
 pub(super) fn read(typed: &Path, script: &Path) -> Result<Grants, Failure> {
     let standard_input = typed == Path::new("-");
-    let path = if standard_input { typed.to_path_buf() } else { named::grants(typed)? };
-    let text = match standard_input {
-        true => all_of(io::stdin()),
-        // O_NONBLOCK: a FIFO into which nobody writes must not make us wait.
-        false => OpenOptions::new()
-            .read(true)
-            .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
-            .open(&path)
-            .and_then(|file| all_of(Patient(file))),
+    let (text, told) = match standard_input {
+        true => (all_of(io::stdin()), "standard input".to_string()),
+        false => {
+            let found = named::grants(typed)?;
+            let path = &found.path;
+            // O_NONBLOCK: a FIFO into which nobody writes must not make us wait.
+            let file = OpenOptions::new()
+                .read(true)
+                .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+                .open(path)
+                .map_err(|error| unread(path, script, &error))?;
+            found.check(&file)?;
+            // From here on the path is only told, in messages and audits: it may hold anything.
+            (all_of(Patient(file)), show::log_line(&path.to_string_lossy()))
+        }
     };
-    let text = text.map_err(|error| unread(&path, script, &error))?;
-    // From here on the path is only told, in messages and audits: it may hold anything.
-    let told = if standard_input { "standard input".into() } else { show::log_line(&path.to_string_lossy()) };
+    let text = text.map_err(|error| unread(typed, script, &error))?;
     if text.len() as u64 > MAX {
         return Err(Failure::ours(format!("{told} is larger than 1 MiB, too large for grants")));
     }

@@ -23,7 +23,7 @@ pub struct Arguments {
 }
 
 /// A script that a name leads to.
-struct Found {
+struct Script {
     name: String,
     path: String,
     grants: Option<String>,
@@ -34,12 +34,12 @@ struct Found {
 
 /// Lists the scripts that have a name. A process without rights looks into each.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let mut found: Vec<Found> = Vec::new();
+    let mut found: Vec<Script> = Vec::new();
     for (name, path) in named::scripts() {
         let hidden = found.iter().any(|other| other.name == name);
         let grants = named::grants_beside(&path).map(|grants| told(&grants));
         let about = about(&path).map_err(|failure| failure.message);
-        found.push(Found { name, path: told(&path), grants, about, hidden });
+        found.push(Script { name, path: told(&path), grants, about, hidden });
     }
     print::result(&if arguments.json { as_json(&found) } else { as_lines(&found) })?;
     Ok(0)
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
 
 /// The first line of what the script says it is for.
 fn about(path: &Path) -> Result<String, Failure> {
-    let module = Module::open(path)?;
+    let module = Module::open(&named::script(path)?)?;
     let inspection = worker::inspect(module.sealed()?)?.map_err(crate::failure::of_script)?;
     Ok(inspection.about.unwrap_or_default().lines().next().unwrap_or_default().to_string())
 }
@@ -56,7 +56,7 @@ fn told(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn as_lines(found: &[Found]) -> String {
+fn as_lines(found: &[Script]) -> String {
     let mut text = String::new();
     for script in found {
         let about = match &script.about {
@@ -79,7 +79,7 @@ fn as_lines(found: &[Found]) -> String {
     text
 }
 
-fn as_json(found: &[Found]) -> String {
+fn as_json(found: &[Script]) -> String {
     let scripts: Vec<_> = found
         .iter()
         .map(|script| {

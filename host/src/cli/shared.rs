@@ -9,7 +9,14 @@ use clap::ValueHint;
 use nshost_plan::{AbsolutePath, Argument, Command, Variable, show};
 use nshost_policy::Grants;
 
-use crate::{cli::grants, evaluate::Manner, failure::Failure, module::Module, named, request::Request};
+use crate::{
+    cli::grants,
+    evaluate::Manner,
+    failure::Failure,
+    module::Module,
+    named::{self, Found},
+    request::Request,
+};
 
 /// A script and what it is asked to decide.
 #[derive(clap::Args, Debug, Default, PartialEq)]
@@ -48,7 +55,7 @@ pub struct Script {
 
 /// What is typed behind the options.
 struct Words {
-    script: PathBuf,
+    script: Found,
     arguments: Vec<Argument>,
     command: Vec<Argument>,
 }
@@ -63,7 +70,7 @@ impl Script {
     pub fn check(self) -> Result<Request, Failure> {
         let Words { script, arguments, command } = split(self.words)?;
         let grants = match &self.grants {
-            Some(file) => grants::read(file, &script)?,
+            Some(file) => grants::read(file, &script.path)?,
             None if self.allow_all => Grants::open(),
             None => Grants::none(),
         };

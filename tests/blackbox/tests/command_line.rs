@@ -76,6 +76,19 @@ fn scripts_and_grants_have_names() -> Result<()> {
         refused.text()
     );
     go("run --grants tutorial ./tutorial.wasm -- hostname")?.expect(0)?;
+    chown(scratch.path().join("here/tutorial.wasm"), Some(0), None)?;
+    chown(scratch.path().join("here/tutorial.grants.toml"), Some(54321), None)?;
+    assert_eq!(go("run --grants tutorial tutorial -- hostname")?.code(), 125);
+    go("run --grants ./tutorial.grants.toml tutorial -- hostname")?.expect(0)?;
+    go("run --grants tutorial.grants.toml tutorial.wasm -- hostname")?.expect(0)?;
+    // Nor is what has the very name, without an end.
+    for file in ["here/plain", "here/only"] {
+        fs::copy(component("tutorial")?, scratch.path().join(file))?;
+    }
+    chown(scratch.path().join("here/plain"), Some(54321), None)?;
+    assert_eq!(go("run --allow-all plain -- hostname")?.code(), 125);
+    assert_eq!(go("run --grants plain only -- hostname")?.code(), 125);
+    go("run --allow-all only -- hostname")?.expect(0)?;
     // A name that leads nowhere.
     let unknown = go("run tutoril")?;
     assert_eq!(unknown.code(), 125);
