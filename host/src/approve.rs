@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal};
 
-use nshost_plan::{Plan, show};
+use nshost_plan::{Plan, Topology, show};
 
 use crate::print::{self, Ink};
 
@@ -14,7 +14,7 @@ pub fn ask(plan: &Plan, rootless: bool, message: &str, script: &str) -> bool {
     }
     print::line(&print::inked(Ink::Bold, &format!("The plan of {script}:")));
     print::line(show::plan(plan).trim_end());
-    let topology = show::topology(plan, print::columns(std::io::stderr()));
+    let topology = Topology::of(plan).text(print::columns(std::io::stderr()));
     if !topology.is_empty() {
         print::line(topology.trim_end());
     }

@@ -19,6 +19,7 @@ pub mod reserved;
 mod route;
 pub mod show;
 mod step;
+mod topology;
 mod uts;
 
 pub use address::{Address, Cidr};
@@ -33,4 +34,5 @@ pub use plan::Plan;
 pub use process::{AbsolutePath, Argument, Command, Variable};
 pub use route::Route;
 pub use step::Step;
+pub use topology::{Kind, Node, Port, Topology, Wire};
 pub use uts::UtsName;

@@ -1,8 +1,8 @@
-//! How a plan is shown: a line for each step, and a drawing of the links.
+//! How a plan is shown in words: a line for each step. Its drawing is [`crate::Topology`].
 
 use std::fmt::Write;
 
-use crate::{Forward, Interface, LinkId, Plan, Side, Step};
+use crate::{Forward, Interface, Plan, Step};
 
 /// Text from anybody, safe on a terminal: quoted, control characters escaped, at most 80 characters.
 pub fn quote(text: &str) -> String {
@@ -114,58 +114,4 @@ pub fn plan(plan: &Plan) -> String {
         let _ = writeln!(text, "{:>width$}  {}", index + 1, step(plan, item));
     }
     text
-}
-
-/// A drawing of host and container with the links between them, for a terminal of so many columns; empty for a
-/// plan without links.
-pub fn topology(plan: &Plan, columns: usize) -> String {
-    let wide = side_by_side(plan);
-    let fits = wide.lines().all(|line| line.chars().count() <= columns);
-    if fits { wide } else { one_above_the_other(plan) }
-}
-
-fn side_by_side(plan: &Plan) -> String {
-    let rows: Vec<(String, String)> = plan
-        .links()
-        .map(|(id, _)| (end(plan, id, Side::Host).join(" "), end(plan, id, Side::Container).join(" ")))
-        .collect();
-    let left = rows.iter().map(|(host, _)| host.chars().count()).chain([4]).max().unwrap_or(0);
-    let right = rows.iter().map(|(_, container)| container.chars().count()).chain([9]).max().unwrap_or(0);
-    if rows.is_empty() {
-        return String::new();
-    }
-    let bar = |n: usize| "─".repeat(n + 2);
-    let mut text =
-        format!("┌─host{}┐          ┌─container{}┐\n", "─".repeat(left + 2 - 5), "─".repeat(right + 2 - 10));
-    for (host, container) in &rows {
-        let (host_pad, container_pad) =
-            (" ".repeat(left - host.chars().count()), " ".repeat(right - container.chars().count()));
-        let _ = writeln!(text, "│ {host}{host_pad} ├───veth───┤ {container}{container_pad} │");
-    }
-    let _ = writeln!(text, "└{}┘          └{}┘", bar(left), bar(right));
-    text
-}
-
-/// As wide as the longest address, whatever a link has.
-fn one_above_the_other(plan: &Plan) -> String {
-    let mut text = String::new();
-    for (id, _) in plan.links() {
-        for (head, side) in [("┌─host", Side::Host), ("├───veth─── container", Side::Container)]
-        {
-            let _ = writeln!(text, "{head}");
-            for (number, line) in end(plan, id, side).into_iter().enumerate() {
-                let indent = if number == 0 { "" } else { "  " };
-                let _ = writeln!(text, "│ {indent}{line}");
-            }
-        }
-        text.push_str("└─\n");
-    }
-    text
-}
-
-/// An interface's name, and its addresses.
-fn end(plan: &Plan, id: LinkId, side: Side) -> Vec<String> {
-    let interface = Interface::End(id, side);
-    let addresses = plan.addresses().filter(|a| a.interface == interface).map(|a| a.cidr.to_string());
-    [plan.interface_name(interface).to_string()].into_iter().chain(addresses).collect()
 }

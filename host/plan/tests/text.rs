@@ -2,7 +2,7 @@
 
 mod common;
 
-use nshost_plan::{AbsolutePath, LinkName, UtsName, Variable, show};
+use nshost_plan::{AbsolutePath, LinkName, Topology, UtsName, Variable, show};
 use proptest::prelude::*;
 
 /// What a terminal could take for more than a character to draw.
@@ -46,12 +46,12 @@ proptest! {
     fn a_shown_plan_is_one_line_a_step(plan in common::plan()) {
         let shown = show::plan(&plan);
         prop_assert_eq!(shown.lines().count(), plan.steps().len());
-        let wide = show::topology(&plan, usize::MAX);
-        let drawn = wide.clone() + &show::topology(&plan, 0);
+        let wide = Topology::of(&plan).text(usize::MAX);
+        let drawn = wide.clone() + &Topology::of(&plan).text(0);
         prop_assert!(!shown.chars().chain(drawn.chars()).any(|c| acts(c) && c != '\n'));
         prop_assert!(plan.links().all(|(_, veth)| drawn.contains(veth.host.as_str())));
         // An interface's name, or an address of 43 characters, with its indent.
-        prop_assert!(show::topology(&plan, 60).lines().all(|line| line.chars().count() <= 60));
+        prop_assert!(Topology::of(&plan).text(60).lines().all(|line| line.chars().count() <= 60));
         prop_assert_eq!(wide.is_empty(), plan.links().count() == 0);
         for step in plan.steps() {
             // An interface that the plan does not name would be shown as a question mark.

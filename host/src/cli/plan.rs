@@ -6,7 +6,7 @@ use nshost_kernel::{
     host, rootless,
 };
 use nshost_ledger::{Directory, Standing};
-use nshost_plan::{Facts, Namespace, Plan, show};
+use nshost_plan::{Facts, Namespace, Plan, Topology, show};
 use nshost_policy::{self as policy, Grants};
 use serde_json::json;
 
@@ -25,8 +25,11 @@ use crate::{
 #[derive(clap::Args)]
 #[command(override_usage = "nshost plan [OPTIONS] SCRIPT [ARG]... [-- COMMAND]...", after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Print JSON
-    #[arg(long, conflicts_with = "suggest_grants")]
+    /// In which form: `text` is for people, `json` for machines, the others draw what is wired to what
+    #[arg(long, value_name = "FORM", value_enum, default_value_t, conflicts_with = "suggest_grants")]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with_all = ["suggest_grants", "format"])]
     json: bool,
     /// Print the least grants file under which this plan is allowed
     #[arg(long)]
@@ -35,11 +38,23 @@ pub struct Arguments {
     script: Script,
 }
 
+/// How a plan is printed.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+    Dot,
+    Mermaid,
+    Svg,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   nshost plan nat                                         what it would do here, and the grants that it needs
   nshost plan --suggest-grants ./mine.wasm > grants.toml
-  nshost plan --grants grants.toml ./mine.wasm            whether these are enough";
+  nshost plan --grants grants.toml ./mine.wasm            whether these are enough
+  nshost plan --format svg nat > nat.svg";
 
 /// Prints the plan. Fails with 122 where grants were given and do not have all of it.
 pub fn run(arguments: Arguments) -> Result<u8, Failure> {
@@ -55,26 +70,34 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
         print::result(&grants.to_toml())?;
         return Ok(0);
     }
-    if arguments.json {
-        print::result(&as_json(&request, &opinion, &facts))?;
-    } else {
-        print::log(&opinion.log);
-        let plan = &opinion.plan;
-        print::result(
-            &[
-                show::plan(plan),
-                show::topology(plan, print::columns(std::io::stdout())),
-                shared_in_words(plan),
-                print::power(plan, facts.rootless),
-                starts_in(&request, &opinion, &facts),
-                format!("plan {}\n", plan_digest(plan)),
-                if has_grants { String::new() } else { wanted(&request, &opinion, &facts) },
-            ]
-            .concat(),
-        )?;
-    }
+    let format = if arguments.json { Format::Json } else { arguments.format };
+    let drawn = || Topology::of(&opinion.plan);
+    print::result(&match format {
+        Format::Json => as_json(&request, &opinion, &facts),
+        Format::Text => {
+            print::log(&opinion.log);
+            as_text(&request, &opinion, &facts, has_grants)
+        }
+        Format::Dot => drawn().dot(),
+        Format::Mermaid => drawn().mermaid(),
+        Format::Svg => drawn().svg(),
+    })?;
     let status = verdict(&request, &opinion, &facts, has_grants)?;
     impossible.map_or(Ok(status), Err)
+}
+
+fn as_text(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool) -> String {
+    let plan = &opinion.plan;
+    [
+        show::plan(plan),
+        Topology::of(plan).text(print::columns(std::io::stdout())),
+        shared_in_words(plan),
+        print::power(plan, facts.rootless),
+        starts_in(request, opinion, facts),
+        format!("plan {}\n", plan_digest(plan)),
+        if has_grants { String::new() } else { wanted(request, opinion, facts) },
+    ]
+    .concat()
 }
 
 /// What no line of the plan says; empty for a plan that keeps everything apart.

@@ -342,6 +342,9 @@ fn a_plan_is_the_golden_one_and_does_nothing() -> Result<()> {
             host.nshost()?.args(["plan", "-w", "/", "--grants"]).arg(grants).arg(component(script)?).run()?;
         let golden = fs::read_to_string(scripts().join(script).join("plan.golden"))?;
         assert_eq!(output.expect(0)?, golden, "`cargo xtask bless` rewrites it");
+        let drawn = host.nshost()?.args(["plan", "--format", "svg"]).arg(component(script)?).run()?;
+        let golden = fs::read_to_string(scripts().join(script).join("plan.svg"))?;
+        assert_eq!(drawn.expect(0)?, golden, "`cargo xtask bless` rewrites it");
         before.comes_back(&host, std::time::Duration::ZERO)?;
         assert_eq!(host.shell("ls -d /run/nshost || true")?, "", "a directory was made");
     }

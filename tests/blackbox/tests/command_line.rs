@@ -341,3 +341,36 @@ fn a_narrow_terminal_shows_whole_lines() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_plan_is_drawn_for_others_to_show() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let steps = "own=usual private proc veth=nsh0,eth0 host=10.9.0.1/30 inside=10.9.0.2/30 route-inside=0.0.0.0/0,10.9.0.1 \
+                 veth=nsh1,eth1 tcp=8000,10.9.0.2,80";
+    let drawn = |form: &str| -> Result<String> {
+        let plan = host.nshost()?.args(["plan", "--format", form]).arg(wasi_component("asks")?);
+        let plan = plan.args(steps.split_whitespace()).args(["--", "echo", "<&\"'#;|`]]>"]);
+        Ok(plan.run()?.expect(0)?.to_string())
+    };
+    let check = "
+import sys, xml.dom.minidom
+tree = xml.dom.minidom.parseString(sys.argv[1])
+words = [''.join(part.data for part in node.childNodes) for node in tree.getElementsByTagName('text')]
+assert '\"echo\" \"<&\\\\\"\\\\\\'#;|`]]>\"' in words, words
+for word in ['host', 'container', 'nsh0 10.9.0.1/30', 'eth0 10.9.0.2/30', 'forward tcp *:8000 to 10.9.0.2:80', 'route default via 10.9.0.1 by eth0', 'eth1']:
+    assert word in words, (word, words)
+assert not tree.getElementsByTagName('script')
+print(len(tree.getElementsByTagName('polyline')))
+";
+    assert_eq!(host.run(["/usr/bin/python3", "-c", check, &drawn("svg")?])?.expect(0)?, "2\n");
+    let dot = drawn("dot")?;
+    assert!(dot.contains("n0 -- n1 [taillabel=\"nsh0\", headlabel=\"eth0\"]"), "{dot}");
+    let mermaid = drawn("mermaid")?;
+    assert!(mermaid.contains("n0 ---|\"nsh1 — eth1\"| n1") && mermaid.contains("#60;#38;"), "{mermaid}");
+    let json: serde_json::Value = serde_json::from_str(&drawn("json")?)?;
+    assert_eq!(json["steps"].as_array().map(Vec::len), Some(14), "{json:#}");
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! Bytes from a hostile worker: a plan, an answer, a frame.
 
-use nshost_plan::{Facts, Plan, codec, show};
+use nshost_plan::{Facts, Plan, Topology, codec, show};
 use nshost_policy::{Grants, check, lacking, wire::Answer};
 
 /// Whatever decodes is well formed, can be shown, and does not get past the policy.
@@ -41,8 +41,9 @@ fn well_formed(plan: &Plan) {
     assert_eq!(codec::decode::<Plan>("again", &codec::encode(plan)).as_ref(), Ok(plan));
     assert_eq!(show::plan(plan).lines().count(), plan.steps().len());
     assert_harmless(&show::plan(plan).replace('\n', " "));
-    for columns in [0, 80] {
-        assert_harmless(&show::topology(plan, columns).replace('\n', " "));
+    let topology = Topology::of(plan);
+    for drawn in [topology.text(0), topology.text(80), topology.svg(), topology.dot(), topology.mermaid()] {
+        assert_harmless(&drawn.replace('\n', " "));
     }
     judged(plan);
 }

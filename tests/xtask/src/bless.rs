@@ -20,7 +20,12 @@ pub fn bless() -> Result<()> {
         let golden = directory.join("plan.golden");
         fs::write(&golden, output.expect(0)?)
             .with_context(|| format!("cannot write {}", golden.display()))?;
-        eprintln!("blessed: {}", golden.display());
+        let picture =
+            host.nshost()?.args(["plan", "--format", "svg"]).arg(support::component(&name)?).run()?;
+        let drawing = directory.join("plan.svg");
+        fs::write(&drawing, picture.expect(0)?)
+            .with_context(|| format!("cannot write {}", drawing.display()))?;
+        eprintln!("blessed: {} and {}", golden.display(), drawing.display());
     }
     Ok(())
 }
