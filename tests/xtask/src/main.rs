@@ -15,6 +15,7 @@ mod fuzz;
 mod install;
 mod run;
 mod test;
+mod tidy;
 mod tools;
 
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ enum Verb {
     Demo(demo::Options),
     /// Run everything that CI runs
     Test,
+    /// Check what host/ARCHITECTURE.md promises of the rooms
+    Tidy,
     /// Build, and rewrite the scripts' golden plans
     Bless,
     /// Build, and time a launch against a floor and against what people use today
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Verb::Install(options) => install::install(&options),
         Verb::Demo(options) => demo::demo(&options),
         Verb::Test => test::test(),
+        Verb::Tidy => tidy::tidy(),
         Verb::Bless => bless::bless(),
         Verb::Bench(options) => bench::bench(&options),
         Verb::Fuzz(options) => fuzz::fuzz(&options),

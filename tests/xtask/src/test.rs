@@ -4,7 +4,7 @@ use std::{process::Command, time::Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{build, run, tools};
+use crate::{build, run, tidy, tools};
 
 /// With the compiler, whose code only that feature has.
 const WHOLE: &str = "nshost-script/compiler";
@@ -15,6 +15,7 @@ type Step = (&'static str, fn() -> Result<()>);
 const STEPS: &[Step] = &[
     ("what is needed is there", needed),
     ("formatting", formatting),
+    ("the rooms are as host/ARCHITECTURE.md says", tidy::tidy),
     ("lints of the launcher", lints),
     ("lints of the setup scripts", script_lints),
     ("unit, property and documentation tests", units),
