@@ -114,9 +114,10 @@ impl<'a> Launch<'a> {
     }
 
     fn attempt(&self, host: &mut Socket, audit: &mut Audit) -> Result<Attempt, Failure> {
-        let claim = self.ledger.claim()?;
         // Records of all who live are not kept for as long as this one does.
         let Standing { gone, taken, .. } = self.standing()?;
+        // After that look: the numbers of those that are gone are free.
+        let claim = self.ledger.claim()?;
         let facts = self.facts(host, &claim, &gone, taken)?;
         let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;

@@ -90,9 +90,10 @@ impl Ledger {
         Ok(collection(&self.store, &self.host, scan(&self.store, &self.host)?))
     }
 
-    /// Takes the lowest free instance number.
+    /// Takes the lowest free instance number. Those of containers that the last look found gone are free: so a
+    /// launch right after another's end gets what that had.
     pub fn claim(&self) -> Result<Claim, Error> {
-        Claim::take(&self.store)
+        Claim::take(&self.store, &self.known.borrow().gone)
     }
 
     /// Writes down what is permitted, if what it wants is still free; from then on the caller may do it.
@@ -144,7 +145,7 @@ impl Ledger {
     fn check_free(&self, mine: &Reservation, me: &EntryName) -> Result<(), Error> {
         let (known, mut buffer) = (self.known.borrow(), Vec::new());
         for name in self.store.list()?.entries {
-            let may_collide = match known.get(&name) {
+            let may_collide = match known.held.get(&name) {
                 Some(Some(held)) => mine.collision(held).is_some(),
                 Some(None) => false,
                 None => name != *me,

@@ -175,20 +175,27 @@ pub(crate) fn sharers(store: &Store, host: &Host, record: &Record) -> Result<Vec
     Ok(sharers)
 }
 
-/// What entries hold; none for those that hold nothing here.
-pub(crate) type Known = HashMap<EntryName, Option<Reservation>>;
+/// What the last look has found.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// What entries hold; none for those that hold nothing here.
+    pub held: HashMap<EntryName, Option<Reservation>>,
+    /// Those that hold nothing any more, nor will.
+    pub gone: Vec<EntryName>,
+}
 
 /// Sorts a scan for those who want to know.
 pub(crate) fn standing(host: &Host, scan: Scan) -> (Standing, Known) {
     let mut standing = Standing { unreadable: scan.unreadable, ..Standing::default() };
-    let mut known = Known::with_capacity(scan.containers.len());
+    let mut known = Known { held: HashMap::with_capacity(scan.containers.len()), gone: Vec::new() };
     for (name, life, record) in scan.containers {
         let here = host.has(&record);
         let held = (here && life != Life::Gone).then(|| Reservation::of(&record));
         if let Some(held) = &held {
             held.add_to(&mut standing.taken);
         }
-        known.insert(name, held);
+        known.held.insert(name, held);
+        known.gone.extend((life == Life::Gone).then_some(name));
         match life {
             _ if !here => standing.elsewhere.push((life, *record)),
             Life::Living => standing.living.push(*record),

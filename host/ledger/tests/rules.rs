@@ -91,9 +91,16 @@ fn the_gone_hold_nothing_the_dead_do() {
     let scratch = Scratch::new();
     let (one, two) = (ledger(&scratch), ledger(&scratch));
     let first = commit(&one, &web()).unwrap().let_go().unwrap();
-    // What is held was seen before it was let go.
+    // What is held was seen before it was let go, and so was its number.
     let second = commit(&one, &web()).unwrap();
-    assert_eq!(second.record().instance, 1, "the gone has its number still");
+    assert_eq!(second.record().instance, 1, "nobody has looked since");
+    one.standing().unwrap();
+    let claim = one.claim().unwrap();
+    assert_eq!(claim.instance(), 0, "the gone has a number still");
+    // It is one's own, whoever looks.
+    two.standing().unwrap();
+    assert_eq!(two.claim().unwrap().instance(), 2);
+    drop(claim);
     assert_eq!(two.standing().unwrap().living.len(), 1);
     drop(second.let_go().unwrap());
     let third = commit(&two, &web()).unwrap();

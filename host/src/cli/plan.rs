@@ -5,7 +5,7 @@ use nshost_kernel::{
     facts::{self, HostFacts},
     host, rootless,
 };
-use nshost_ledger::{Directory, Standing};
+use nshost_ledger::{Directory, Life, Standing};
 use nshost_plan::{Facts, Namespace, Plan, show};
 use nshost_policy::{self as policy, Grants};
 use serde_json::json;
@@ -126,9 +126,10 @@ fn like_a_private_one(host: HostFacts) -> HostFacts {
 
 /// The instance number that a launch would get now.
 fn lowest_free(standing: &Standing) -> u16 {
-    let here = [&standing.living, &standing.dead, &standing.gone].into_iter().flatten();
+    let here = [&standing.living, &standing.dead].into_iter().flatten();
+    let elsewhere = standing.elsewhere.iter().filter(|(life, _)| *life != Life::Gone);
     let all: Vec<u16> = here
-        .chain(standing.elsewhere.iter().map(|(_, record)| record))
+        .chain(elsewhere.map(|(_, record)| record))
         .map(|record| record.instance)
         .collect();
     (0..).find(|number| !all.contains(number)).unwrap_or_default()
