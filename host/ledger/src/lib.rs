@@ -9,7 +9,7 @@
 //! ```no_run
 //! # use nshost_ledger::*; use nshost_policy::Permit;
 //! # fn launch(host: Host, permit: impl Fn(&Standing, u16) -> Permit, process: ProcessId) -> Result<(), Error> {
-//! let ledger = Ledger::open(&default_directory(), host)?;
+//! let ledger = Directory::usual()?.ledger(host);
 //! let standing = ledger.standing()?; //       facts: what others hold
 //! let claim = ledger.claim()?; //             a number and an id of its own
 //! let permit = permit(&standing, claim.instance());
@@ -103,7 +103,7 @@ pub use ledger::{Directory, Ledger, Origin};
 pub use lock::HostLock;
 pub use name::ContainerName;
 pub use others::Others;
-pub use place::default_directory;
+pub use place::default as default_directory;
 pub use receipt::{Gone, Receipt};
 pub use record::*;
 pub use standing::{Life, Standing};
