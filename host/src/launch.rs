@@ -124,6 +124,7 @@ impl<'a> Launch<'a> {
         let facts = self.facts(host, &claim, &gone, taken)?;
         let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;
+        print::private_host(permit.plan(), self.rootless).into_iter().for_each(print::progress);
         // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
         let signals = Signals::block()?;
         let mut receipt = match self.commit(claim, permit)? {

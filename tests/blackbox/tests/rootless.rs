@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::
 
 use anyhow::Result;
 use blackbox::Scratch;
-use support::{Census, Host, Running, component, root_or_skip, tested_programs};
+use support::{Census, Host, Running, Terminal, component, root_or_skip, tested_programs};
 
 const USER: &str = "54321";
 
@@ -218,6 +218,24 @@ fn what_a_private_host_lacks_is_explained_and_roots_plan_can_be_seen() -> Result
     let denied = support::run(denied, Duration::from_secs(30))?;
     denied.expect(122)?;
     assert!(!denied.stderr.contains("private one"), "{}", denied.text());
+    Ok(())
+}
+
+/// A launch says it too, to somebody who is there, where the container meets its host at all.
+#[test]
+fn a_launch_at_a_terminal_tells_of_its_private_host() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    for (name, meets) in [("tutorial", true), ("isolated", false)] {
+        let mut command = as_user(&host, &scratch)?;
+        command.args(["run", "--allow-all"]).arg(script(&scratch, name)?).args(["--", "echo", "it runs"]);
+        let mut terminal = Terminal::start(&command)?;
+        let before = terminal.expect("it runs", Duration::from_secs(10))?;
+        assert_eq!(before.contains("a private host: without root"), meets, "{name}: {before}");
+        assert_eq!(terminal.finish(Duration::from_secs(10))?, 0);
+    }
     Ok(())
 }
 
