@@ -54,6 +54,10 @@ pub fn unshare(namespaces: impl IntoIterator<Item = Namespace>) -> Result {
 }
 
 /// Sets the hostname: 1 to 64 printable ASCII characters. Needs [`UTS`].
+///
+/// With [`MOUNT`], and mounts that reach nobody else ([`USER`], [`PID`] or
+/// [`private_propagation`](crate::filesystem::private_propagation)), `/etc/hosts` has it before the host's lines, with the
+/// container's addresses or 127.0.1.1; but not a name with a space or a `#`.
 pub fn hostname(name: &str) -> Result {
     Ok(container::hostname(name)?)
 }

@@ -73,6 +73,25 @@ pub fn default_route_via(family: Family) -> Option<IpAddr> {
     facts::default_route_via(family.binding()).and_then(|text| text.parse().ok())
 }
 
+/// A name server of the host's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameServer {
+    /// Its address.
+    pub address: IpAddr,
+    /// The interface by which the host reaches it; none where it is the host.
+    pub link: Option<String>,
+}
+
+/// The name servers that the host asks, in its order, and that a container could ask too: none of the loopback's, and
+/// in the place of a resolver of the host's own those that it asks. To a container only those are of use that its way
+/// out leads to.
+pub fn name_servers() -> Vec<NameServer> {
+    let servers = facts::name_servers().into_iter();
+    servers
+        .filter_map(|server| Some(NameServer { address: server.address.parse().ok()?, link: server.link }))
+        .collect()
+}
+
 /// The first network of length `prefix` in `range` that overlaps nothing of the host's.
 ///
 /// ```no_run
@@ -90,7 +109,8 @@ pub fn kernel() -> String {
     facts::kernel()
 }
 
-/// Whether the launcher runs without root.
+/// Whether the launcher runs without root. Then the host is a private one, made for this launch: these facts know of no
+/// interface but `lo`, no default route and no name server.
 pub fn rootless() -> bool {
     facts::rootless()
 }

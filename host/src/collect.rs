@@ -1,7 +1,7 @@
 //! Removes what containers have left behind whose launcher was killed, or which the kernel is late with.
 
 use nshost_kernel::{host, link, network, process};
-use nshost_ledger::{Collection, Dead, HostLock, Ledger, Others};
+use nshost_ledger::{Collection, Dead, HostLock, Ledger, Others, Record};
 
 use crate::failure::Failure;
 
@@ -13,6 +13,13 @@ pub struct Collected {
     pub name: Option<String>,
     /// What could not be removed; then the entry stays, for the next time.
     pub errors: Vec<nshost_kernel::Error>,
+}
+
+impl Collected {
+    /// One of which nothing was left but its entry, which is removed.
+    pub fn swept(record: Record) -> Collected {
+        Collected { id: record.id, name: record.name.map(String::from), errors: Vec::new() }
+    }
 }
 
 /// Undoes every entry whose launcher is gone, and forgets those of which nothing is left.

@@ -31,6 +31,7 @@ pub fn facts(host: HostFacts, request: &Request, instance: u16, taken: Taken, ro
         routes: host.routes,
         default_routes: host.default_routes,
         trusted: host.trusted,
+        name_servers: host.name_servers,
         kernel: host.kernel,
         rootless,
         taken,
@@ -88,7 +89,7 @@ fn judge(
         }
         Err(answered) => {
             print::log(&log);
-            return Err(failure::of_script(answered));
+            return Err(failure::of_setup_on(answered, facts.rootless));
         }
     };
     print::log(&log);
@@ -147,7 +148,7 @@ pub fn opinion(
         Ok(plan) => program::found(plan, facts),
         Err(answered) => {
             print::log(&evaluated.log);
-            return Err(failure::of_script(answered));
+            return Err(failure::of_setup_on(answered, facts.rootless));
         }
     };
     let refusals = match policy::check(plan.clone(), grants, facts).outcome {
@@ -184,7 +185,8 @@ fn refuse(
     audit.event("refused", || json!({ "plan": plan_digest(&plan) }))?;
     let denied = refusals.iter().any(|refusal| refusal.kind.is_denial());
     let status = if denied { Status::Denied } else { Status::Nshost };
-    Err(Failure::new(status, message).hint(hint))
+    let not_here = refusals.iter().any(|refusal| !refusal.kind.is_denial());
+    Err(failure::on_host(Failure::new(status, message).hint(hint), facts.rootless && not_here))
 }
 
 /// Grants that name a script are for exactly that one.

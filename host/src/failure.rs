@@ -52,6 +52,15 @@ impl Failure {
         self
     }
 
+    /// The same, with one line more of what to do.
+    pub fn also(mut self, line: &str) -> Self {
+        if !self.hint.is_empty() && !self.hint.ends_with('\n') {
+            self.hint.push('\n');
+        }
+        self.hint.push_str(line);
+        self
+    }
+
     /// The same, with what failed besides: it is told too, and decides nothing.
     pub fn besides(mut self, others: impl IntoIterator<Item = Failure>) -> Self {
         self.besides.extend(others);
@@ -117,6 +126,26 @@ impl From<nshost_ledger::Error> for Failure {
         };
         Failure::ours(message).hint(hint)
     }
+}
+
+/// What a launch without root has around it, for whoever wonders why something is not there.
+const PRIVATE_HOST: &str = "without root its host is a private one: a network that is made for this launch, with `lo` alone and no \
+                            way out. `nshost plan --as-root` shows what root would get";
+
+/// Why a plan came to nothing on this host, where that may be because it is a private one.
+pub fn on_host(failure: Failure, rootless: bool) -> Failure {
+    if rootless { failure.also(PRIVATE_HOST) } else { failure }
+}
+
+/// What a script that was asked about a host answered, in words.
+pub fn of_setup_on(answered: Answered, rootless: bool) -> Failure {
+    let of_host = matches!(
+        answered,
+        Answered::Script(
+            ScriptError::Other(_) | ScriptError::Conflict { .. } | ScriptError::Unsupported { .. }
+        )
+    );
+    on_host(of_script(answered), rootless && of_host)
 }
 
 /// What the worker answered, in words.

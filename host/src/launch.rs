@@ -95,7 +95,7 @@ impl<'a> Launch<'a> {
     /// The ledger and cache of this host, and a socket to its network; without root, of one of its own.
     fn prepare(request: &'a Request) -> Result<(Self, Socket), Failure> {
         let cache = Cache::open();
-        let state = Directory::open(&nshost_ledger::default_directory())?;
+        let state = Directory::usual()?;
         let rootless = !nix::unistd::geteuid().is_root();
         if rootless {
             rootless::enter_private_host()?;
@@ -118,9 +118,13 @@ impl<'a> Launch<'a> {
     }
 
     fn attempt(&self, host: &mut Socket, audit: &mut Audit) -> Result<Attempt, Failure> {
-        let claim = self.ledger.claim()?;
         // Records of all who live are not kept for as long as this one does.
         let Standing { gone, taken, .. } = self.standing()?;
+        if let Some(name) = &self.request.name {
+            self.ledger.check_name(name)?;
+        }
+        // After that look: the numbers of those that are gone are free.
+        let claim = self.ledger.claim()?;
         let facts = self.facts(host, &claim, &gone, taken)?;
         let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit)?;
         let command = command_of(permit.plan(), &facts)?;
@@ -128,6 +132,7 @@ impl<'a> Launch<'a> {
         if let Some(because) = &start.because {
             print::progress(&format!("the command starts in {}: {because}", start.directory));
         }
+        print::private_host(permit.plan(), self.rootless).into_iter().for_each(print::progress);
         // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
         let signals = Signals::block()?;
         let mut receipt = match self.commit(claim, permit)? {
@@ -184,7 +189,9 @@ impl<'a> Launch<'a> {
 
     /// Writes down what is about to be, if nobody else has reserved any of it.
     fn commit(&self, claim: Claim, permit: Permit) -> Result<Result<Receipt, Failure>, Failure> {
-        let origin = Origin { name: self.request.name.clone(), host_is_private: self.rootless };
+        let own_ids = permit.plan().namespaces().contains(Namespace::User);
+        let has_one_id = self.rootless || (own_ids && !identity::has_ranges());
+        let origin = Origin { name: self.request.name.clone(), host_is_private: self.rootless, has_one_id };
         let lock = self.ledger.lock()?;
         match self.ledger.commit(&lock, claim, permit, origin) {
             Ok(receipt) => Ok(Ok(receipt)),

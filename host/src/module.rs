@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn what_is_compiled_is_what_was_hashed() {
         let path = written("same", b"a script");
-        let module = Module::open(&path).expect("module");
+        let module = Module::open(&named::script(&path).expect("path")).expect("module");
         let mut sealed = module.sealed().expect("copy");
         std::fs::write(&path, b"other one").expect("write");
         let mut bytes = Vec::new();
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_script_that_changes_is_refused() {
         let path = written("changed", b"a script");
-        let module = Module::open(&path).expect("module");
+        let module = Module::open(&named::script(&path).expect("path")).expect("module");
         std::fs::write(&path, b"another script").expect("write");
         let failure = module.sealed().expect_err("changed");
         assert!(failure.message.contains("was changed while it was read"), "{failure}");

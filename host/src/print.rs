@@ -122,14 +122,16 @@ pub fn power(plan: &Plan, rootless: bool) -> String {
         (false, true) => "not root of the host: root in this container is you, on all that is open to you\n",
         (false, false) => "",
     };
+    let host = private_host(plan, rootless).map_or_else(String::new, |line| format!("{line}\n"));
+    power.to_string() + &host
+}
+
+/// What the plan meets where it reaches out of its container, if that is not the host that everybody knows.
+pub fn private_host(plan: &Plan, rootless: bool) -> Option<&'static str> {
     let meets_host = plan.links().next().is_some() || !plan.namespaces().contains(Namespace::Network);
-    let host = match rootless && meets_host {
-        true => {
-            "a private host: without root, its network is made for this launch, and nothing leads out of it\n"
-        }
-        false => "",
-    };
-    [power, host].concat()
+    (rootless && meets_host).then_some(
+        "a private host: without root, its network is made for this launch, and nothing leads out of it",
+    )
 }
 
 /// What was refused, and the lines that would allow it.

@@ -20,6 +20,7 @@ mod wait;
 
 use core::ffi::{CStr, c_char, c_int};
 
+pub use mount::{put_over, uncover_proc};
 pub use report::{Report, Stage};
 
 /// All that the child needs, rendered before the clone.
@@ -40,8 +41,8 @@ pub struct Orders<'a> {
     pub leave_host_proc: bool,
     /// Mount a fresh `/proc`.
     pub proc: bool,
-    /// Text for `/etc/resolv.conf`.
-    pub resolv_conf: Option<&'a [u8]>,
+    /// Texts that are put over files; with a user namespace they are there already.
+    pub texts: &'a [Text<'a>],
     /// The pseudo-terminal's container end: becomes the controlling terminal.
     pub terminal: Option<c_int>,
     /// Which of standard input, output and error the terminal takes the place of.
@@ -56,6 +57,21 @@ pub struct Orders<'a> {
     pub environment: *const *const c_char,
     /// Whether to stay as a first process that reaps orphans and passes signals on.
     pub reaper: bool,
+}
+
+/// A text that the container finds in the place of a file of the host's.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    /// What is reported where it fails.
+    pub stage: Stage,
+    /// The file, which is there.
+    pub over: &'a CStr,
+    /// Where the text is written: a name of its own in `/proc`.
+    pub written: &'a CStr,
+    /// What it says.
+    pub says: &'a [u8],
+    /// Whose the file is, user and group.
+    pub owner: u32,
 }
 
 /// How the program is found.

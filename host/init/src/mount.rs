@@ -5,7 +5,7 @@ use core::{
     ptr,
 };
 
-use crate::{Orders, Report, Stage, procfs, report};
+use crate::{Orders, Report, Stage, Text, procfs, report};
 
 const SAFE_FLAGS: c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
 
@@ -18,8 +18,9 @@ pub(crate) fn prepare(orders: &Orders<'_>) -> Result<(), Report> {
     if orders.leave_host_proc {
         procfs::unmount_all().map_err(|errno| Report { stage: Stage::HostProc, errno })?;
     }
-    if let Some(text) = orders.resolv_conf {
-        report::result(resolv_conf(text), Stage::ResolvConf)?;
+    if !orders.user_namespace {
+        put_over(orders.texts)?;
+        uncover_proc(orders.texts)?;
     }
     if orders.proc {
         report::result(mount(Some(c"proc"), c"/proc", Some(c"proc"), SAFE_FLAGS), Stage::Proc)?;
@@ -27,33 +28,44 @@ pub(crate) fn prepare(orders: &Orders<'_>) -> Result<(), Report> {
     Ok(())
 }
 
-/// Puts a file of our own over `/etc/resolv.conf`: written on a small tmpfs, bound from there, the
-/// tmpfs unmounted. The tmpfs borrows `/proc` as mount point, which exists everywhere and which
-/// nobody but this process sees. Whoever follows `/etc/resolv.conf` as a symbolic link arrives at
-/// the bound file too.
-fn resolv_conf(text: &[u8]) -> c_int {
-    const FILE: &CStr = c"/proc/resolv.conf";
+/// Puts files of our own over others: written on a small tmpfs, one for all, and bound from there. It borrows `/proc` as
+/// mount point, which exists everywhere and which nobody but this process sees. Whoever follows a symbolic link that
+/// is in such a place arrives at the bound file too. To be called in a mount namespace that is private and the caller's
+/// alone.
+pub fn put_over(texts: &[Text<'_>]) -> Result<(), Report> {
+    let Some(first) = texts.first() else { return Ok(()) };
+    report::result(mount(Some(c"tmpfs"), c"/proc", Some(c"tmpfs"), SAFE_FLAGS), first.stage)?;
+    texts.iter().try_for_each(|text| report::result(put_one_over(text), text.stage))
+}
+
+/// Unmounts that tmpfs, for which the kernel waits as for grace periods.
+pub fn uncover_proc(texts: &[Text<'_>]) -> Result<(), Report> {
+    let Some(last) = texts.last() else { return Ok(()) };
+    // SAFETY: a C string.
+    report::result(unsafe { libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) }, last.stage)
+}
+
+/// The file keeps its name: over one without, nothing can be mounted again, as in a container in this one.
+fn put_one_over(text: &Text<'_>) -> c_int {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
     // SAFETY: paths are C strings; pointer and length are of one slice; the fd is the one opened.
     unsafe {
-        if mount(Some(c"tmpfs"), c"/proc", Some(c"tmpfs"), SAFE_FLAGS) < 0 {
-            return -1;
-        }
-        let fd = libc::open(FILE.as_ptr(), flags, 0o644);
+        let fd = libc::open(text.written.as_ptr(), flags, 0o644);
         if fd < 0 {
             return -1;
         }
         // The umask is the operator's; the container's resolver must be able to read.
         libc::fchmod(fd, 0o644);
-        let written = libc::write(fd, text.as_ptr().cast(), text.len());
-        libc::close(fd);
-        if written.unsigned_abs() != text.len()
-            || mount(Some(FILE), c"/etc/resolv.conf", None, libc::MS_BIND) < 0
-        {
+        if text.owner != 0 && libc::fchown(fd, text.owner, text.owner) < 0 {
             return -1;
         }
-        libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH)
+        let written = libc::write(fd, text.says.as_ptr().cast(), text.says.len());
+        libc::close(fd);
+        if written.unsigned_abs() != text.says.len() {
+            return -1;
+        }
     }
+    mount(Some(text.written), text.over, None, libc::MS_BIND)
 }
 
 fn mount(source: Option<&CStr>, target: &CStr, kind: Option<&CStr>, flags: c_ulong) -> c_int {

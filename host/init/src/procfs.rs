@@ -20,8 +20,9 @@ pub fn each(visit: &mut dyn FnMut(&CStr) -> Result<(), c_int>) -> Result<(), c_i
     if statmount::each(visit)? { Ok(()) } else { mountinfo::each(visit) }
 }
 
-/// Unmounts every procfs of this mount namespace, with what is mounted in it. `EBUSY`: one lies beneath another
-/// mount, from where root could uncover it.
+/// Unmounts every procfs of this mount namespace, with what is mounted in it, but for those that the kernel has
+/// locked there and that show nobody: a container with a user namespace has them, and so have those in it.
+/// `EBUSY`: one lies beneath another mount, from where root could uncover it.
 pub(crate) fn unmount_all() -> Result<(), c_int> {
     let mut hidden = false;
     each(&mut |path| {
@@ -30,13 +31,29 @@ pub(crate) fn unmount_all() -> Result<(), c_int> {
         while is_procfs(path) {
             // SAFETY: a C string.
             if unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) } < 0 {
-                return Err(report::errno());
+                let errno = report::errno();
+                return if errno == libc::EINVAL && shows_nobody(path) { Ok(()) } else { Err(errno) };
             }
         }
         Ok(())
     })?;
     // Nearly always one that has gone with what it was mounted in, or with its twin above.
-    if hidden { each(&mut |_| Err(libc::EBUSY)) } else { Ok(()) }
+    let nobodys = |path: &CStr| is_procfs(path) && shows_nobody(path);
+    if hidden { each(&mut |path| if nobodys(path) { Ok(()) } else { Err(libc::EBUSY) }) } else { Ok(()) }
+}
+
+/// Whether a procfs is of a PID namespace that has ended: its first process is the last.
+fn shows_nobody(path: &CStr) -> bool {
+    // SAFETY: C strings; the fd is the one opened.
+    unsafe {
+        let procfs = libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC);
+        let first = libc::faccessat(procfs, c"1".as_ptr(), libc::F_OK, 0);
+        let absent = procfs >= 0 && first < 0 && report::errno() == libc::ENOENT;
+        if procfs >= 0 {
+            libc::close(procfs);
+        }
+        absent
+    }
 }
 
 /// Whether what is seen at this place is a procfs, or in one.

@@ -34,11 +34,13 @@ pub enum Stage {
     Keyring = 13,
     /// Unmounting the host's `/proc`.
     HostProc = 14,
+    /// Putting `/etc/hosts` in place.
+    Hosts = 15,
 }
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 14] = [
+    pub const ALL: [Stage; 15] = [
         Stage::Identity,
         Stage::ParentDeath,
         Stage::Hostname,
@@ -53,6 +55,7 @@ impl Stage {
         Stage::Exec,
         Stage::Keyring,
         Stage::HostProc,
+        Stage::Hosts,
     ];
 }
 

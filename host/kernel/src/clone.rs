@@ -46,7 +46,7 @@ pub(crate) fn into_namespaces(
     orders: &Orders<'_>,
 ) -> Result<Cloned, Error> {
     assert_single_thread()?;
-    let tree = tree.map(Tree::enter).transpose()?;
+    let tree = tree.map(|wanted| Tree::enter(wanted, orders.texts)).transpose()?;
     let mut pidfd: RawFd = -1;
     let arguments = CloneArguments {
         flags: namespaces.iter().map(flag).fold(libc::CLONE_PIDFD as u64, |all, one| all | one),

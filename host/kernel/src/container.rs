@@ -89,7 +89,7 @@ pub(crate) struct Channels {
 pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, Error> {
     let channels = Channels::new()?;
     let namespaces = identity::namespaces(receipt.record());
-    let rendered = Rendered::new(receipt.plan(), namespaces, settings)?;
+    let rendered = Rendered::new(receipt.record(), namespaces, settings)?;
     let tree = tree(receipt.plan(), namespaces);
     let Cloned { pid, pidfd, tree } =
         rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
@@ -210,6 +210,7 @@ fn not_started(report: Report) -> NotStarted {
         Stage::DomainName => ("set domain name", ""),
         Stage::Propagation => ("make mounts private", ""),
         Stage::ResolvConf => ("put in place", "is there an /etc/resolv.conf to mount over?"),
+        Stage::Hosts => ("put in place", "is there still an /etc/hosts to mount over?"),
         Stage::Proc => {
             ("mount", "a user namespace may mount /proc only where the host's is not partly hidden")
         }
@@ -241,6 +242,7 @@ fn not_started(report: Report) -> NotStarted {
     };
     let subject = match report.stage {
         Stage::ResolvConf => "/etc/resolv.conf",
+        Stage::Hosts => "/etc/hosts",
         Stage::Proc => "/proc",
         Stage::HostProc => "the host's /proc",
         Stage::Exec => "the command",

@@ -1,6 +1,6 @@
 //! What the host's network looks like.
 
-use std::net::IpAddr;
+use std::{cmp::Reverse, net::IpAddr, path::Path};
 
 use netlink_bindings::{
     rt_addr::{Ifaddrmsg, IterableAddrAttrs, OpGetaddrDump, OpNewaddrDo},
@@ -9,13 +9,13 @@ use netlink_bindings::{
 };
 use nix::sys::utsname::uname;
 use nshost_ledger::Mac;
-use nshost_plan::{AddressFact, Cidr, DefaultRoute, Family, LinkFact};
+use nshost_plan::{AddressFact, Cidr, DefaultRoute, Family, LinkFact, NameServer};
 
 use crate::{
     Error,
     link::{self, Seen},
     netlink::{Batch, Socket, retry},
-    trusted,
+    trusted::{self, Resolvers},
 };
 
 /// `RTNH_F_DEAD`, `RTNH_F_LINKDOWN` (`linux/rtnetlink.h`).
@@ -36,6 +36,8 @@ pub struct HostFacts {
     pub default_routes: Vec<DefaultRoute>,
     /// Next hops, name servers and DHCP servers, in order.
     pub trusted: Vec<IpAddr>,
+    /// The name servers that others than the host can ask, in the host's order.
+    pub name_servers: Vec<NameServer>,
     /// `uname -r`.
     pub kernel: String,
 }
@@ -45,7 +47,11 @@ pub struct HostFacts {
 pub fn gather(host: &mut Socket, skip: &[Mac]) -> Result<HostFacts, Error> {
     let raw = retry(|| Raw::read(host))?;
     let mut facts = raw.without(skip);
-    facts.trusted.extend(trusted::servers());
+    let resolvers = Resolvers::read(Path::new("/"));
+    facts.name_servers = resolvers.to_hand_on().filter_map(|server| raw.reached(server, skip)).collect();
+    facts.trusted.extend(resolvers.all());
+    facts.trusted.extend(trusted::dhcp_servers());
+    facts.trusted.retain(|server| !server.is_loopback());
     facts.trusted.sort();
     facts.trusted.dedup();
     facts.kernel = kernel_release()?;
@@ -143,6 +149,32 @@ impl Raw {
         }
     }
 
+    /// A name server with the way to it, by the main table as it would be without the links in `skip`; none where
+    /// the host has no way to it.
+    fn reached(&self, server: IpAddr, skip: &[Mac]) -> Option<NameServer> {
+        if self.addresses.iter().any(|(_, cidr)| cidr.address() == server) {
+            return Some(NameServer { address: server, link: None });
+        }
+        let link = |index: u32| {
+            let link = self.links.iter().find(|link| link.index == index)?;
+            (!link.mac.is_some_and(|mac| skip.contains(&mac))).then(|| link.name.clone())
+        };
+        let ways = self.routes.iter().filter(|route| {
+            let leads = match route.to {
+                Some(to) => to.contains_address(server),
+                None => (route.family == Family::V4) == server.is_ipv4(),
+            };
+            leads && !route.unusable
+        });
+        let narrowest = |route: &&RawRoute| {
+            let prefix = route.to.map_or(0, |to| to.prefix());
+            (Reverse(prefix), route.metric)
+        };
+        let way =
+            ways.filter_map(|route| Some((route, link(route.link)?))).min_by_key(|(r, _)| narrowest(r))?;
+        Some(NameServer { address: server, link: Some(way.1) })
+    }
+
     fn without(&self, skip: &[Mac]) -> HostFacts {
         let mut links: Vec<&Seen> =
             self.links.iter().filter(|link| !link.mac.is_some_and(|mac| skip.contains(&mac))).collect();
@@ -163,6 +195,7 @@ impl Raw {
             addresses: self.addresses.iter().filter_map(address).collect(),
             routes: outermost(routes().filter_map(|route| route.to).collect()),
             trusted: routes().filter_map(|route| route.via).collect(),
+            name_servers: Vec::new(),
             default_routes: [Family::V4, Family::V6].into_iter().filter_map(defaults).collect(),
             links: links
                 .iter()

@@ -15,14 +15,27 @@ const COUNT: u32 = 0x1_0000;
 /// distributions nor systemd hand out; each container has 65536 of it for itself, by the number
 /// that the ledger gave it, so that no two containers and no user of the host share an id.
 const FIRST: u32 = 0x7000_0000;
+const END: u32 = 0x7f00_0000;
 
 /// The host's id of the container's root.
 pub fn host_root(record: &Record) -> u32 {
     record.ids.map_or(0, |ids| FIRST + u32::from(ids) * COUNT)
 }
 
-/// Writes the id maps of a child that waits at its gate. A launcher without root can map one id only:
-/// its own, which it holds as 0 of its own user namespace.
+/// Whether this process has the ids of all containers to give: not without root, nor in a container of ours.
+pub fn has_ranges() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        let (Some(first), Some(_), Some(count)) = (numbers.next(), numbers.next(), numbers.next()) else {
+            return false;
+        };
+        first <= u64::from(FIRST) && first + count >= u64::from(END)
+    })
+}
+
+/// Writes the id maps of a child that waits at its gate. A launcher without root, or in a container with a
+/// user namespace, maps one id only: its own, which it holds as 0 of its own user namespace.
 pub(crate) fn map(record: &Record, pid: Pid) -> Result<(), Error> {
     let count = if record.ids.is_some() { COUNT } else { 1 };
     let line = format!("0 {} {count}\n", host_root(record));

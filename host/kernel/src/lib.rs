@@ -1,6 +1,6 @@
 //! Performs what has a receipt: the system calls, and the only `unsafe` besides `init` and `script`.
 //!
-//! Three parts: the container's processes (`clone`, `container`, `identity`, `orders`, `process`,
+//! Three parts: the container's processes (`clone`, `container`, `identity`, `orders`, `hosts`, `process`,
 //! `program`, `tree`, `signals`, `supervise`, `memory`, `terminal`, `rootless`, and at last `leftovers`), its network (`network`
 //! is the list; a file for each noun; `netlink`, `nft`, `rule` and `ruleset` are how that is said to the
 //! kernel), and what the kernel says of itself (`facts`, `probe`).
@@ -15,6 +15,7 @@ pub mod firewall;
 mod forwarding;
 mod guard;
 pub mod host;
+mod hosts;
 pub mod identity;
 pub mod leftovers;
 pub mod link;

@@ -3,15 +3,18 @@
 use std::{
     ffi::{CStr, CString, c_char},
     os::fd::{AsRawFd, OwnedFd},
+    path::Path,
     ptr,
 };
 
-use nshost_init::Orders;
+use nshost_init::{Orders, Stage, Text};
+use nshost_ledger::Record;
 use nshost_plan::{Argument, Command, Namespace, Namespaces, Plan, Step};
 
 use crate::{
     Error,
     container::{Channels, Settings},
+    hosts, identity,
     program::{File, Program},
     terminal::Terminal,
 };
@@ -24,22 +27,29 @@ pub(crate) struct Rendered<'a> {
     arguments: Vec<CString>,
     environment: Vec<CString>,
     working_directory: CString,
-    resolv_conf: Option<String>,
+    texts: Vec<Over>,
+    /// Root's id in the container, on the host.
+    root: u32,
+}
+
+/// A text, and where it is put.
+struct Over {
+    stage: Stage,
+    over: &'static CStr,
+    written: &'static CStr,
+    says: Vec<u8>,
 }
 
 impl<'a> Rendered<'a> {
-    /// From the plan, the namespaces that are the container's own, and what the command has besides.
+    /// From the plan on record, the namespaces that are the container's own, and what the command has besides.
     pub(crate) fn new(
-        plan: &'a Plan,
+        record: &'a Record,
         namespaces: Namespaces,
         settings: &Settings<'_>,
     ) -> Result<Self, Error> {
+        let plan = &record.plan;
         let (command, environment) = (settings.command, environment(plan, settings));
         let program = command.first().map_or("", Argument::as_str);
-        let resolv_conf = plan.steps().iter().find_map(|step| match step {
-            Step::ResolvConf(conf) => Some(conf.render()),
-            _ => None,
-        });
         Ok(Rendered {
             plan,
             namespaces,
@@ -50,7 +60,8 @@ impl<'a> Rendered<'a> {
                 .collect::<Result<_, _>>()?,
             environment: environment.iter().map(|entry| c_string(entry)).collect::<Result<_, _>>()?,
             working_directory: c_string(settings.directory)?,
-            resolv_conf,
+            texts: texts(plan),
+            root: identity::host_root(record),
         })
     }
 
@@ -73,6 +84,17 @@ impl<'a> Rendered<'a> {
             }
             Program::File { found: Err(errno), .. } => nshost_init::Program::Missing(*errno as i32),
         };
+        let texts: Vec<Text<'_>> = self
+            .texts
+            .iter()
+            .map(|Over { stage, over, written, says }| Text {
+                stage: *stage,
+                over,
+                written,
+                says,
+                owner: self.root,
+            })
+            .collect();
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let has = |wanted: &Step| self.plan.steps().contains(wanted);
         let own = |kind| self.namespaces.contains(kind);
@@ -93,7 +115,7 @@ impl<'a> Rendered<'a> {
             private_propagation: prepares_mounts && has(&Step::PrivatePropagation),
             leave_host_proc: prepares_mounts && own(Namespace::Pid),
             proc: has(&Step::Proc),
-            resolv_conf: self.resolv_conf.as_deref().map(str::as_bytes),
+            texts: &texts,
             terminal: terminal.and_then(Terminal::container_end),
             terminal_for: terminal.map_or([false; 3], Terminal::replaces),
             working_directory: &self.working_directory,
@@ -112,6 +134,25 @@ impl<'a> Rendered<'a> {
     fn name(&self, pick: impl Fn(&Step) -> Option<&str>) -> Option<&[u8]> {
         self.plan.steps().iter().find_map(pick).map(str::as_bytes)
     }
+}
+
+/// What the container finds in the place of files of the host's.
+fn texts(plan: &Plan) -> Vec<Over> {
+    let conf = plan.steps().iter().find_map(|step| match step {
+        Step::ResolvConf(conf) => Some(conf.render().into_bytes()),
+        _ => None,
+    });
+    // Where the host has none, there is nothing to mount over, and nobody who looks.
+    let hosts = plan.hosts().and_then(|own| hosts::with(own, Path::new("/etc/hosts")));
+    let conf = conf.map(|says| Over {
+        stage: Stage::ResolvConf,
+        over: c"/etc/resolv.conf",
+        written: c"/proc/resolv.conf",
+        says,
+    });
+    let hosts =
+        hosts.map(|says| Over { stage: Stage::Hosts, over: c"/etc/hosts", written: c"/proc/hosts", says });
+    conf.into_iter().chain(hosts).collect()
 }
 
 /// A fixed, small environment: the operator's own does not leak into a container. The plan's variables replace

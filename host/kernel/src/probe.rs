@@ -14,7 +14,7 @@ use nix::{
 use nshost_plan::{Family, Namespace};
 
 use crate::{
-    clone, firewall, host,
+    clone, firewall, host, identity,
     trial::{self, Part},
 };
 
@@ -63,6 +63,7 @@ const CAPABILITIES: [(u32, &str); 10] = [
 pub fn all() -> Vec<Probe> {
     let mut probes = vec![capabilities()];
     probes.extend(Namespace::ALL.map(namespace));
+    probes.push(ids());
     probes.extend(network());
     probes.push(forwarding(
         "IPv4 forwarding per interface",
@@ -138,6 +139,21 @@ fn namespace(kind: Namespace) -> Probe {
         }
         Err(errno) => lacking(&name, State::Forbidden, errno.desc(), why_no_user_namespace()),
     }
+}
+
+fn ids() -> Probe {
+    const NAME: &str = "ids for user namespaces";
+    if identity::has_ranges() && geteuid().is_root() {
+        return present(NAME, "each container has 65536 that nobody else has");
+    }
+    let (detail, remedy) = match geteuid().is_root() {
+        true => (
+            "this is a user namespace that has none to give: root in a container in it is root in this one",
+            "run it outside of other containers, or take what runs here and in there for one",
+        ),
+        false => ("root in a container is this user", "run as root"),
+    };
+    lacking(NAME, State::Absent, detail, remedy)
 }
 
 /// The word in `/proc/sys/user/max_*_namespaces`.

@@ -20,7 +20,7 @@ use nix::{
     sys::wait::{WaitStatus, waitpid},
     unistd::{Pid, chroot, fchdir},
 };
-use nshost_init::procfs;
+use nshost_init::{Report, Text, procfs};
 
 use crate::Error;
 
@@ -48,8 +48,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Copies the tree and enters the copy.
-    pub(crate) fn enter(wanted: Wanted) -> Result<Tree, Error> {
+    /// Copies the tree and enters the copy, with texts put over files.
+    pub(crate) fn enter(wanted: Wanted, texts: &[Text<'_>]) -> Result<Tree, Error> {
         let procfs = if wanted.without_host_proc { procfs_mounts()? } else { Vec::new() };
         let path = |name: &str| {
             let flags = libc::O_PATH | libc::O_DIRECTORY;
@@ -65,10 +65,15 @@ impl Tree {
         let kind = if wanted.private { libc::MS_PRIVATE } else { libc::MS_SLAVE };
         mount(None, c"/", libc::MS_REC | kind)?;
         no_set_user_id()?;
+        // What cannot be seen here, the kernel keeps from being uncovered there.
+        let seen: Vec<CString> = procfs.into_iter().filter(|path| procfs::is_procfs(path)).collect();
+        put_over(texts)?;
+        if !seen.iter().any(|path| **path == *PROC) {
+            uncover_proc(texts)?;
+        }
         let mut covered: Vec<CString> = Vec::new();
-        for path in procfs {
-            // What cannot be seen here, the kernel keeps from being uncovered there.
-            if covered.iter().any(|above| beneath(above, &path)) || !procfs::is_procfs(&path) {
+        for path in seen {
+            if covered.iter().any(|above| beneath(above, &path)) {
                 continue;
             }
             if wanted.own_proc && *path == *PROC {
@@ -117,6 +122,22 @@ fn procfs_mounts() -> Result<Vec<CString>, Error> {
     .map_err(|errno| Error::new("read", "the mounts", Errno::from_raw(errno)))?;
     found.sort_by_key(|path| path.count_bytes());
     Ok(found)
+}
+
+/// What holds the texts is mounted over the `/proc` that is to be covered anyway, where it is: so it stays, and nobody
+/// waits for its end.
+fn put_over(texts: &[Text<'_>]) -> Result<(), Error> {
+    nshost_init::put_over(texts).map_err(|report| not_put(report, texts))
+}
+
+fn uncover_proc(texts: &[Text<'_>]) -> Result<(), Error> {
+    nshost_init::uncover_proc(texts).map_err(|report| not_put(report, texts))
+}
+
+fn not_put(report: Report, texts: &[Text<'_>]) -> Error {
+    let which = texts.iter().find(|text| text.stage == report.stage);
+    let file = which.map_or_else(String::new, |text| text.over.to_string_lossy().into_owned());
+    Error::new("put in place", file, Errno::from_raw(report.errno)).hint("is it there, to mount over?")
 }
 
 /// Whether it is the same place, or in it.

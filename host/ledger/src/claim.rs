@@ -39,12 +39,15 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Takes the lowest number that no entry has, whatever its state.
-    pub(crate) fn take(store: &Rc<Store>) -> Result<Claim, Error> {
+    /// Takes the lowest number that no entry has, but for those of which is known that they are gone, which they
+    /// are for good.
+    pub(crate) fn take(store: &Rc<Store>, gone: &[EntryName]) -> Result<Claim, Error> {
         let mut id = [0; 16];
         random(&mut id)?;
         let _claims = Held::claims(store)?;
-        let instance = lowest_free(&store.list()?.entries)?;
+        let mut others = store.list()?.entries;
+        others.retain(|entry| !gone.contains(entry));
+        let instance = lowest_free(&others)?;
         let name = EntryName { instance, id: u128::from_ne_bytes(id) };
         let file = store.create(&name)?;
         let owned = Owned { store: store.clone(), name, file, kept: false };
@@ -56,7 +59,8 @@ impl Claim {
         }
     }
 
-    /// A small number, lower than 3840, that no other entry on this host has.
+    /// A small number, lower than 3840, that no other container has of which anything but links on their way out
+    /// may be left.
     pub fn instance(&self) -> u16 {
         self.owned.name.instance
     }

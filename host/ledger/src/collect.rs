@@ -27,6 +27,11 @@ use crate::{
 pub struct Collection<'l> {
     /// Those who live, in this network namespace.
     pub living: Vec<Record>,
+    /// How many live in others: without root, each has one of its own.
+    pub living_elsewhere: usize,
+    /// Those whose entries this look has removed, since nothing else can be left of them: killed launchers' without
+    /// root, and those of an earlier boot.
+    pub swept: Vec<Record>,
     /// Those whose broker ended without undoing them.
     pub dead: Vec<Dead<'l>>,
     /// Those that were undone and are only waited for; to be forgotten when nothing is seen of them.
@@ -70,11 +75,15 @@ impl Dead<'_> {
 
 /// Sorts a scan for those who undo.
 pub(crate) fn collection<'l>(store: &Rc<Store>, host: &Host, scan: Scan) -> Collection<'l> {
-    let mut collection = Collection { unreadable: scan.unreadable, ..Collection::default() };
+    let mut collection =
+        Collection { unreadable: scan.unreadable, swept: scan.swept, ..Collection::default() };
     for (name, life, record) in scan.containers {
         let here = host.has(&record);
         if life == Life::Living {
-            collection.living.extend(here.then_some(*record));
+            match here {
+                true => collection.living.push(*record),
+                false => collection.living_elsewhere += 1,
+            }
             continue;
         }
         let dead = Dead { record: *record, name, store: store.clone(), lock: PhantomData };

@@ -19,6 +19,10 @@ pub enum Error {
         what: String,
         /// The holder's name, or its id if it has none.
         by: String,
+        /// Its first process, if it runs.
+        pid: Option<i32>,
+        /// For how long it has been there.
+        since: Option<Duration>,
     },
     /// Every instance number is held by an entry.
     Full {
@@ -145,6 +149,17 @@ impl Error {
         }
     }
 
+    /// Whether what is there, or where it would be made, belongs to somebody else.
+    pub(crate) fn is_somebody_elses(&self) -> bool {
+        match self {
+            Error::Untrusted { problem: Problem::Owner { .. }, .. } => true,
+            Error::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether another launch was faster, so that a plan from fresh facts may succeed.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Error::Taken { .. })
@@ -154,6 +169,18 @@ impl Error {
 /// A path as it can be printed: `NSHOST_STATE_DIR` may be anything.
 fn safe(path: &Path) -> String {
     show::log_line(&path.to_string_lossy())
+}
+
+/// For how long something has been, as one says it.
+fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("for {number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 
 fn io_hint(source: &io::Error) -> &'static str {
@@ -171,7 +198,14 @@ fn io_hint(source: &io::Error) -> &'static str {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Taken { what, by } => write!(f, "{what} is held by container {by}")?,
+            Error::Taken { what, by, pid, since } => {
+                write!(f, "{what} is held by container {by}")?;
+                let pid = pid.map(|pid| format!("process {pid}"));
+                let about: Vec<String> = pid.into_iter().chain(since.map(in_words)).collect();
+                if !about.is_empty() {
+                    write!(f, " ({})", about.join(", "))?;
+                }
+            }
             Error::Full { instances } => write!(f, "all {instances} instance numbers are held")?,
             Error::Busy { lock, waited, holder } => {
                 write!(f, "{} was not released for {:.0?}", lock.display(), waited)?;

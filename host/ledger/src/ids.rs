@@ -129,7 +129,7 @@ mod tests {
 
     fn with_store(name: &str, test: impl FnOnce(&Store, &HostLock)) {
         let path = std::env::temp_dir().join(format!("nshost-ledger-ids-{name}-{}", std::process::id()));
-        let store = Store::open(&path).unwrap();
+        let store = Store::open(&path, true).unwrap().unwrap();
         let lock = HostLock::acquire(&store).unwrap();
         test(&store, &lock);
         fs::remove_dir_all(path).unwrap();

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, path::Path, rc::Rc};
 
+use nix::errno::Errno;
 use nshost_plan::Namespace;
 use nshost_policy::Permit;
 
@@ -11,7 +12,7 @@ use crate::{
     collect::collection,
     ids::Ids,
     reserve::Reservation,
-    standing::{Known, Seen, look, scan, sharers, standing},
+    standing::{Known, Seen, held_by, look, scan, sharers, standing},
     store::{EntryName, Store},
 };
 
@@ -22,6 +23,8 @@ pub struct Origin {
     pub name: Option<ContainerName>,
     /// Whether the caller's network namespace was made for this launch alone, and goes with it.
     pub host_is_private: bool,
+    /// Whether the caller has no ids but its own to give: without root, or in a container with a user namespace.
+    pub has_one_id: bool,
 }
 
 /// The open ledger, for the host on which it was opened. For one thread.
@@ -36,13 +39,13 @@ pub struct Ledger {
 
 /// A state directory that is open and was found to be one's own.
 #[derive(Debug)]
-pub struct Directory(Store);
+pub struct Directory(pub(crate) Store);
 
 impl Directory {
     /// Opens it, and makes it if only its last component is missing. To be called before the process
     /// enters a user namespace: from in there owners cannot be told.
     pub fn open(path: &Path) -> Result<Directory, Error> {
-        Store::open(path).map(Directory)
+        made(path).map(Directory)
     }
 
     /// The ledger in it. `host` is where the caller is.
@@ -51,11 +54,16 @@ impl Directory {
     }
 }
 
+fn made(path: &Path) -> Result<Store, Error> {
+    let opened = Store::open(path, true)?;
+    opened.ok_or_else(|| Error::io("open", path, Errno::ENOENT))
+}
+
 impl Ledger {
     /// Opens the state directory, and makes it if only its last component is missing. `host` is where the
     /// caller is.
     pub fn open(directory: &Path, host: Host) -> Result<Ledger, Error> {
-        Ok(Ledger { store: Rc::new(Store::open(directory)?), host, known: RefCell::default() })
+        Ok(Ledger { store: Rc::new(made(directory)?), host, known: RefCell::default() })
     }
 
     /// The host for which it was opened.
@@ -90,9 +98,16 @@ impl Ledger {
         Ok(collection(&self.store, &self.host, scan(&self.store, &self.host)?))
     }
 
-    /// Takes the lowest free instance number.
+    /// Whether no other that lives has this name, of those that the last look has seen: before a script is asked in
+    /// vain. [`Ledger::commit`] asks again.
+    pub fn check_name(&self, name: &ContainerName) -> Result<(), Error> {
+        self.check_free(&Reservation::of_name(name.clone()), None)
+    }
+
+    /// Takes the lowest free instance number. Those of containers that the last look found gone are free: so a
+    /// launch right after another's end gets what that had.
     pub fn claim(&self) -> Result<Claim, Error> {
-        Claim::take(&self.store)
+        Claim::take(&self.store, &self.known.borrow().gone)
     }
 
     /// Writes down what is permitted, if what it wants is still free; from then on the caller may do it.
@@ -126,11 +141,10 @@ impl Ledger {
             process: None,
             guarding: None,
         };
-        self.check_free(&Reservation::of(&record), &claim.owned.name)?;
+        self.check_free(&Reservation::of(&record), Some(&claim.owned.name))?;
         // Of a thousand others, a megabyte that would be kept as long as the container lives.
         self.known.take();
-        // Without root there is only one id, the caller's.
-        let has_ids = record.plan.namespaces().contains(Namespace::User) && !record.host_is_private;
+        let has_ids = record.plan.namespaces().contains(Namespace::User) && !origin.has_one_id;
         let ids = has_ids.then(|| Ids::take(&self.store, lock)).transpose()?;
         record.ids = ids.as_ref().map(Ids::number);
         Receipt::write(claim, record, ids)
@@ -141,23 +155,25 @@ impl Ledger {
     }
 
     /// Whether nobody holds what `mine` is. Under the host's lock nobody else comes to hold anything.
-    fn check_free(&self, mine: &Reservation, me: &EntryName) -> Result<(), Error> {
+    fn check_free(&self, mine: &Reservation, me: Option<&EntryName>) -> Result<(), Error> {
         let (known, mut buffer) = (self.known.borrow(), Vec::new());
         for name in self.store.list()?.entries {
-            let may_collide = match known.get(&name) {
+            let may_collide = match known.held.get(&name) {
                 Some(Some(held)) => mine.collision(held).is_some(),
                 Some(None) => false,
-                None => name != *me,
+                None => Some(&name) != me,
             };
             if !may_collide {
                 continue;
             }
             let seen = look(&self.store, &self.host, &name, &mut buffer)?;
-            let Seen::Container { life: Life::Living | Life::Dead, record, .. } = seen else { continue };
-            let held = self.host.has(&record).then(|| Reservation::of(&record));
+            let Seen::Container { life, record, .. } = seen else { continue };
+            let held = held_by(&self.host, life, &record);
             if let Some(what) = held.and_then(|held| mine.collision(&held)) {
+                let pid = record.process.filter(|_| life == Life::Living).map(|process| process.pid);
+                let since = self.store.written(&name).and_then(|at| at.elapsed().ok());
                 let by = record.name.map_or(record.id, ContainerName::into);
-                return Err(Error::Taken { what, by });
+                return Err(Error::Taken { what, by, pid, since });
             }
         }
         Ok(())

@@ -9,9 +9,9 @@
 //! ```no_run
 //! # use nshost_ledger::*; use nshost_policy::Permit;
 //! # fn launch(host: Host, permit: impl Fn(&Standing, u16) -> Permit, process: ProcessId) -> Result<(), Error> {
-//! let ledger = Ledger::open(&default_directory(), host)?;
-//! let claim = ledger.claim()?; //             a number and an id of its own
+//! let ledger = Directory::usual()?.ledger(host);
 //! let standing = ledger.standing()?; //       facts: what others hold
+//! let claim = ledger.claim()?; //             a number and an id of its own
 //! let permit = permit(&standing, claim.instance());
 //! let lock = ledger.lock()?;
 //! let mut receipt = ledger.commit(&lock, claim, permit, Origin::default())?;
@@ -47,11 +47,12 @@
 //! | free | no whole record | litter | its number | removed by the next look |
 //! | held | record | living | number, names, networks, addresses, ports, conntrack zone | |
 //! | free | record | dead | the same | undone by [`Ledger::collect`], then forgotten |
-//! | any | record, gone | gone | its number | forgotten when the kernel has taken down the rest |
+//! | any | record, gone | gone | nothing | forgotten when the kernel has taken down the rest |
 //! | free | record of another boot, or private | litter | its number | removed by the next look |
 //!
 //! A dead container keeps what it holds, since that still exists. A gone one does not, and that is what
-//! makes a launch right after the last one possible. Only entries of the same boot and the same network
+//! makes a launch right after the last one possible, with the same number: two entries may have it, of which one is
+//! gone. Only entries of the same boot and the same network
 //! namespace compete for names, networks, addresses, ports and zones; instance numbers and ranges of user ids
 //! are one space for all.
 //!
@@ -102,7 +103,7 @@ pub use ledger::{Directory, Ledger, Origin};
 pub use lock::HostLock;
 pub use name::ContainerName;
 pub use others::Others;
-pub use place::default_directory;
+pub use place::default as default_directory;
 pub use receipt::{Gone, Receipt};
 pub use record::*;
 pub use standing::{Life, Standing};

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn held_locks_exclude_and_waiting_ends() {
         let path = std::env::temp_dir().join(format!("nshost-ledger-lock-{}", std::process::id()));
-        let store = Store::open(&path).unwrap();
+        let store = Store::open(&path, true).unwrap().unwrap();
         let held = Held::acquire(&store, HOST, PATIENCE).unwrap();
         let start = Instant::now();
         let refused = Held::acquire(&store, HOST, Duration::from_millis(30));
@@ -238,12 +238,12 @@ mod tests {
     #[test]
     fn patience_is_with_one_holder() {
         let path = std::env::temp_dir().join(format!("nshost-ledger-patience-{}", std::process::id()));
-        let store = Store::open(&path).unwrap();
+        let store = Store::open(&path, true).unwrap().unwrap();
         let held = Held::acquire(&store, HOST, PATIENCE).unwrap();
         let (patience, start) = (Duration::from_millis(200), Instant::now());
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| {
-                let store = Store::open(&path).unwrap();
+                let store = Store::open(&path, true).unwrap().unwrap();
                 Held::acquire(&store, HOST, patience).map(drop)
             });
             // As if one after the other had it.
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn each_host_has_its_own_word_of_the_tables_owner() {
         let path = std::env::temp_dir().join(format!("nshost-ledger-keeper-{}", std::process::id()));
-        let store = Store::open(&path).unwrap();
+        let store = Store::open(&path, true).unwrap().unwrap();
         let file = store.open_lock().unwrap();
         let largest = crate::ProcessId { pid: i32::MAX, birth: u64::MAX };
         let word = |descriptor| Guarding { launcher: largest, descriptor };

@@ -17,9 +17,10 @@ pub struct Record {
     pub id: String,
     /// What the operator calls it (`--name`).
     pub name: Option<ContainerName>,
-    /// The number that the facts told the script, 0 to 3839; unique among entries.
+    /// The number that the facts told the script, 0 to 3839; unique among those that hold something.
     pub instance: u16,
-    /// Which range of the host's user ids it has (0 to 3839), if it has a user namespace.
+    /// Which range of the host's user ids it has (0 to 3839), if it has a user namespace and
+    /// its launcher had more than one id to give.
     pub ids: Option<u16>,
     /// `/proc/sys/kernel/random/boot_id`: after a reboot nothing of it is left in the kernel.
     pub boot: String,

@@ -32,6 +32,11 @@ impl Reservation {
         }
     }
 
+    /// A name and nothing else.
+    pub fn of_name(name: ContainerName) -> Reservation {
+        Reservation { name: Some(name), ..Reservation::default() }
+    }
+
     /// What both want, in words; none if they can live side by side.
     pub fn collision(&self, held: &Reservation) -> Option<String> {
         let name = self.name.iter().find(|name| held.name.as_ref() == Some(name));

@@ -57,8 +57,8 @@ pub(crate) enum Seen {
     Removed,
     /// It holds no record, and its owner lives: a launch that has got no further yet.
     Claim,
-    /// Nothing can be left of it but this file.
-    Litter,
+    /// Nothing can be left of it but this file, which may tell what it was.
+    Litter(Option<Box<Record>>),
     Container {
         life: Life,
         record: Box<Record>,
@@ -91,13 +91,13 @@ pub(crate) fn look(
     };
     Ok(match (entry::parse(name, bytes), owned) {
         (Content::Claim, true) => Seen::Claim,
-        (Content::Claim, false) if is_regular(&file).unwrap_or(false) => Seen::Litter,
+        (Content::Claim, false) if is_regular(&file).unwrap_or(false) => Seen::Litter(None),
         (Content::Claim, false) => Seen::Unreadable("not a regular file".into()),
         (Content::Foreign(reason), true) => Seen::Unreadable(format!("{reason}; its owner lives")),
         (Content::Foreign(reason), false) => Seen::Unreadable(reason),
         (Content::Full { record, gone, damage }, owned) => match (gone, owned) {
             (false, true) => Seen::Container { life: Life::Living, record, damage },
-            (_, false) if has_vanished(host, &record) => Seen::Litter,
+            (_, false) if has_vanished(host, &record) => Seen::Litter(Some(record)),
             (false, false) => Seen::Container { life: Life::Dead, record, damage },
             (true, _) => Seen::Container { life: Life::Gone, record, damage },
         },
@@ -114,6 +114,8 @@ fn has_vanished(host: &Host, record: &Record) -> bool {
 #[derive(Default)]
 pub(crate) struct Scan {
     pub containers: Vec<(EntryName, Life, Box<Record>)>,
+    /// Those whose entries this look has removed: all that was of them went by itself.
+    pub swept: Vec<Record>,
     pub unreadable: Vec<(String, String)>,
 }
 
@@ -124,7 +126,7 @@ pub(crate) fn scan(store: &Store, host: &Host) -> Result<Scan, Error> {
     for name in listing.entries {
         match look(store, host, &name, &mut buffer)? {
             Seen::Removed | Seen::Claim => (),
-            Seen::Litter => litter.push(name),
+            Seen::Litter(_) => litter.push(name),
             Seen::Unreadable(reason) => scan.unreadable.push((name.file(), reason)),
             Seen::Container { life, record, damage } => {
                 scan.unreadable.extend(damage.map(|damage| (name.file(), damage)));
@@ -132,23 +134,30 @@ pub(crate) fn scan(store: &Store, host: &Host) -> Result<Scan, Error> {
             }
         }
     }
-    sweep(store, host, &litter, &mut buffer)?;
+    scan.swept = sweep(store, host, &litter, &mut buffer)?;
     Ok(scan)
 }
 
 /// Removes litter. Between making an entry and owning it a launch has the claims lock, so under that lock
 /// litter is what it seems. Whoever finds the lock held leaves it to the next.
-fn sweep(store: &Store, host: &Host, litter: &[EntryName], buffer: &mut Vec<u8>) -> Result<(), Error> {
+fn sweep(
+    store: &Store,
+    host: &Host,
+    litter: &[EntryName],
+    buffer: &mut Vec<u8>,
+) -> Result<Vec<Record>, Error> {
+    let mut swept = Vec::new();
     if litter.is_empty() {
-        return Ok(());
+        return Ok(swept);
     }
-    let Some(_claims) = Held::claims_now(store)? else { return Ok(()) };
+    let Some(_claims) = Held::claims_now(store)? else { return Ok(swept) };
     for name in litter {
-        if matches!(look(store, host, name, buffer)?, Seen::Litter) {
+        if let Seen::Litter(record) = look(store, host, name, buffer)? {
             store.remove(name)?;
+            swept.extend(record.map(|record| *record));
         }
     }
-    Ok(())
+    Ok(swept)
 }
 
 /// The records of all others here, up to those that have between them all that this one holds besides its own.
@@ -175,20 +184,38 @@ pub(crate) fn sharers(store: &Store, host: &Host, record: &Record) -> Result<Vec
     Ok(sharers)
 }
 
-/// What entries hold; none for those that hold nothing here.
-pub(crate) type Known = HashMap<EntryName, Option<Reservation>>;
+/// What the last look has found.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// What entries hold; none for those that hold nothing here.
+    pub held: HashMap<EntryName, Option<Reservation>>,
+    /// Those that hold nothing any more, nor will.
+    pub gone: Vec<EntryName>,
+}
+
+/// What others must not collide with, if there is anything. Who lives elsewhere, in a private host say, has a name
+/// here too: an operator calls all of them.
+pub(crate) fn held_by(host: &Host, life: Life, record: &Record) -> Option<Reservation> {
+    match life {
+        Life::Gone => None,
+        Life::Living | Life::Dead if host.has(record) => Some(Reservation::of(record)),
+        Life::Living => record.name.clone().map(Reservation::of_name),
+        Life::Dead => None,
+    }
+}
 
 /// Sorts a scan for those who want to know.
 pub(crate) fn standing(host: &Host, scan: Scan) -> (Standing, Known) {
     let mut standing = Standing { unreadable: scan.unreadable, ..Standing::default() };
-    let mut known = Known::with_capacity(scan.containers.len());
+    let mut known = Known { held: HashMap::with_capacity(scan.containers.len()), gone: Vec::new() };
     for (name, life, record) in scan.containers {
         let here = host.has(&record);
-        let held = (here && life != Life::Gone).then(|| Reservation::of(&record));
+        let held = held_by(host, life, &record);
         if let Some(held) = &held {
             held.add_to(&mut standing.taken);
         }
-        known.insert(name, held);
+        known.held.insert(name, held);
+        known.gone.extend((life == Life::Gone).then_some(name));
         match life {
             _ if !here => standing.elsewhere.push((life, *record)),
             Life::Living => standing.living.push(*record),

@@ -5,6 +5,7 @@ use std::{
     mem::MaybeUninit,
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use nix::{
@@ -67,13 +68,18 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub fn open(path: &Path) -> Result<Store, Error> {
+    /// None only where there is none and none is to be made.
+    pub fn open(path: &Path, make: bool) -> Result<Option<Store>, Error> {
         // Without a trailing slash, which would make the kernel follow a link in spite of O_NOFOLLOW.
         let path: PathBuf = path.components().collect();
-        let (root, key) = open_directory(AT_FDCWD, &path, &path)?;
+        let Some((root, key)) = open_directory(AT_FDCWD, &path, &path, make)? else { return Ok(None) };
         let below = path.join("containers");
-        let (entries, _) = open_directory(&root, Path::new("containers"), &below)?;
-        Ok(Store { path, root, entries, key })
+        let entries = open_directory(&root, Path::new("containers"), &below, make)?;
+        Ok(entries.map(|(entries, _)| Store { path, root, entries, key }))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Through which everything is reached.
@@ -118,6 +124,13 @@ impl Store {
         let flags =
             OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         openat(&self.entries, name.file().as_str(), flags, Mode::empty())
+    }
+
+    /// When an entry was last added to: of one that lives, soon after it was launched.
+    pub fn written(&self, name: &EntryName) -> Option<SystemTime> {
+        let stat = fstat(&self.read(name).ok()?).ok()?;
+        let seconds = Duration::new(stat.st_mtime.try_into().ok()?, stat.st_mtime_nsec.try_into().ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(seconds)
     }
 
     /// Removes an entry; one that is gone already is as good.
@@ -167,10 +180,14 @@ pub(crate) fn is_regular(file: &OwnedFd) -> Result<bool, Errno> {
     Ok(SFlag::from_bits_truncate(fstat(file)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG)
 }
 
-fn open_directory(at: impl AsFd, name: &Path, full: &Path) -> Result<(OwnedFd, (u64, u64)), Error> {
+/// With device and inode.
+type Opened = (OwnedFd, (u64, u64));
+
+fn open_directory(at: impl AsFd, name: &Path, full: &Path, make: bool) -> Result<Option<Opened>, Error> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let open = || openat(at.as_fd(), name, flags, Mode::empty());
     let opened = match open() {
+        Err(Errno::ENOENT) if !make => return Ok(None),
         Err(Errno::ENOENT) => match mkdirat(at.as_fd(), name, Mode::S_IRWXU) {
             Ok(()) | Err(Errno::EEXIST) => open(),
             Err(errno) => return Err(Error::io("create", full, errno)),
@@ -191,5 +208,5 @@ fn open_directory(at: impl AsFd, name: &Path, full: &Path) -> Result<(OwnedFd, (
     if stat.st_mode & 0o022 != 0 {
         return Err(untrusted(Problem::Permissions { mode: stat.st_mode & 0o7777 }));
     }
-    Ok((directory, (stat.st_dev, stat.st_ino)))
+    Ok(Some((directory, (stat.st_dev, stat.st_ino))))
 }

@@ -31,7 +31,7 @@ fn taken(result: Result<nshost_ledger::Receipt, Error>) -> (String, String) {
     match result.expect_err("not refused") {
         error @ Error::Taken { .. } => {
             assert!(error.is_conflict());
-            let Error::Taken { what, by } = error else { unreachable!() };
+            let Error::Taken { what, by, .. } = error else { unreachable!() };
             (what, by)
         }
         other => panic!("{other}"),
@@ -71,7 +71,7 @@ fn what_one_has_no_other_gets() {
     assert_ne!(nameless.record().id, also.record().id);
     assert_eq!(taken(commit(&ledger, &web_without_name())).1, "web");
     let error = commit(&ledger, &web_without_name()).unwrap_err();
-    assert_eq!(error.to_string(), "name veth0 is held by container web");
+    assert_eq!(error.to_string(), "name veth0 is held by container web (for 0 seconds)");
 }
 
 fn web_without_name() -> Want {
@@ -91,9 +91,16 @@ fn the_gone_hold_nothing_the_dead_do() {
     let scratch = Scratch::new();
     let (one, two) = (ledger(&scratch), ledger(&scratch));
     let first = commit(&one, &web()).unwrap().let_go().unwrap();
-    // What is held was seen before it was let go.
+    // What is held was seen before it was let go, and so was its number.
     let second = commit(&one, &web()).unwrap();
-    assert_eq!(second.record().instance, 1, "the gone has its number still");
+    assert_eq!(second.record().instance, 1, "nobody has looked since");
+    one.standing().unwrap();
+    let claim = one.claim().unwrap();
+    assert_eq!(claim.instance(), 0, "the gone has a number still");
+    // It is one's own, whoever looks.
+    two.standing().unwrap();
+    assert_eq!(two.claim().unwrap().instance(), 2);
+    drop(claim);
     assert_eq!(two.standing().unwrap().living.len(), 1);
     drop(second.let_go().unwrap());
     let third = commit(&two, &web()).unwrap();
@@ -192,9 +199,11 @@ fn other_namespaces_and_boots_do_not_compete() {
     let here = ledger(&scratch);
     let there = Ledger::open(&scratch.state(), host("boot", 2)).unwrap();
     let one = commit(&here, &web()).unwrap();
-    let two = commit(&there, &web()).unwrap();
+    assert_eq!(taken(commit(&there, &web())), ("container name web".into(), "web".into()), "nor are names");
+    let other = Want { name: Some("other"), ..web() };
+    let two = commit(&there, &other).unwrap();
     assert_eq!((one.record().instance, two.record().instance), (0, 1), "numbers are one space");
-    assert_eq!(taken(commit(&there, &web())).1, "web");
+    assert_eq!(taken(commit(&there, &web_without_name())).1, "other");
     let standing = here.standing().unwrap();
     assert_eq!(standing.living, [one.record().clone()]);
     assert_eq!(standing.elsewhere, [(Life::Living, two.record().clone())]);
@@ -221,7 +230,7 @@ fn a_private_host_leaves_nothing() {
     let scratch = Scratch::new();
     let ledger = ledger(&scratch);
     let lock = ledger.lock().unwrap();
-    let origin = Origin { host_is_private: true, ..web().origin() };
+    let origin = Origin { host_is_private: true, has_one_id: true, ..web().origin() };
     let claim = ledger.claim().unwrap();
     let receipt = ledger.commit(&lock, claim, web().permit(), origin).unwrap();
     assert_eq!(ledger.standing().unwrap().living.len(), 1);

@@ -26,6 +26,8 @@ pub struct Facts {
     pub default_routes: Vec<DefaultRoute>,
     /// Addresses that the host trusts to be what they are: next hops, name servers, DHCP servers.
     pub trusted: Vec<IpAddr>,
+    /// The name servers that the host asks, in its order, but for those that only the host itself can ask.
+    pub name_servers: Vec<NameServer>,
     /// `uname -r`.
     pub kernel: String,
     /// Whether the launcher runs without root.
@@ -67,6 +69,15 @@ pub struct DefaultRoute {
     pub via: Option<IpAddr>,
 }
 
+/// A name server of the host's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameServer {
+    /// Its address.
+    pub address: IpAddr,
+    /// The interface by which the host reaches it; none where it is the host.
+    pub link: Option<String>,
+}
+
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
@@ -104,6 +115,8 @@ pub enum FactKind {
     Rootless,
     /// [`Taken::forwards`].
     Forwards,
+    /// [`Facts::name_servers`].
+    NameServers,
 }
 
 /// Which kinds of fact an evaluation has looked at. Command and arguments always count as read.
@@ -112,7 +125,7 @@ pub struct FactsRead(u8);
 
 impl FactsRead {
     /// All kinds.
-    pub const ALL: FactsRead = FactsRead(0x7f);
+    pub const ALL: FactsRead = FactsRead(0xff);
 
     /// Notes that `kind` was looked at.
     pub fn note(&mut self, kind: FactKind) {
@@ -181,6 +194,9 @@ impl Facts {
         }
         if read.contains(FactKind::Forwards) {
             kept.taken.forwards = self.taken.forwards.clone();
+        }
+        if read.contains(FactKind::NameServers) {
+            kept.name_servers = self.name_servers.clone();
         }
         kept
     }

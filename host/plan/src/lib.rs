@@ -24,7 +24,7 @@ mod uts;
 
 pub use address::{Address, Cidr};
 pub use error::{Code, Error};
-pub use facts::{AddressFact, DefaultRoute, FactKind, Facts, FactsRead, Family, LinkFact, Taken};
+pub use facts::{AddressFact, DefaultRoute, FactKind, Facts, FactsRead, Family, LinkFact, NameServer, Taken};
 pub use limits::Limits;
 pub use link::{Interface, LinkId, LinkName, Side, Veth};
 pub use mount::ResolvConf;

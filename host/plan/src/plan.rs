@@ -372,6 +372,30 @@ impl From<Plan> for Vec<Step> {
     }
 }
 
+/// What comes of a hostname besides.
+impl Plan {
+    /// The lines that the container's `/etc/hosts` has before the host's: its own name with its addresses on links,
+    /// else with one of the loopback's. Who looks up its own name, as many programs do at their start, need not
+    /// wait for a name server. None where the file would be changed for others than the container, and for a
+    /// name that cannot stand there.
+    pub fn hosts(&self) -> Option<String> {
+        let own = self.namespaces();
+        let apart = own.contains(Namespace::User)
+            || own.contains(Namespace::Pid)
+            || self.steps.contains(&Step::PrivatePropagation);
+        let name = self.steps.iter().find_map(|step| match step {
+            Step::Hostname(name) if name.is_word() => Some(name.as_str()),
+            _ => None,
+        });
+        let name = name.filter(|_| own.contains(Namespace::Mount) && apart)?;
+        let mut addresses: Vec<IpAddr> = self.container_addresses().collect();
+        if addresses.is_empty() {
+            addresses.push(IpAddr::from([127, 0, 1, 1]));
+        }
+        Some(addresses.iter().map(|address| format!("{address} {name}\n")).collect())
+    }
+}
+
 /// What a plan takes for itself, as the host sees it.
 impl Plan {
     /// The networks that the host reaches by the plan's links: those of its ends' addresses, and those that

@@ -69,6 +69,9 @@ pub fn subject(plan: &Plan, step: &Step) -> String {
     };
     match step {
         Step::Namespace(kind) => kind.to_string(),
+        Step::Hostname(name) if plan.hosts().is_some() => {
+            format!("{}, in /etc/hosts too", quote(name.as_str()))
+        }
         Step::Hostname(name) | Step::DomainName(name) => quote(name.as_str()),
         Step::PrivatePropagation => "propagation private".to_string(),
         Step::Proc => "/proc".to_string(),

@@ -18,6 +18,11 @@ impl UtsName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a line of `/etc/hosts` can have it: there a space ends a name, and a `#` the line (`hosts(5)`).
+    pub fn is_word(&self) -> bool {
+        !self.0.contains([' ', '#'])
+    }
 }
 
 impl TryFrom<String> for UtsName {

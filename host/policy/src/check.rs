@@ -7,7 +7,7 @@ use crate::{
     directory::DirectoryRule,
     limits::LimitRule,
     link,
-    mount::ResolvConfRule,
+    mount::{self, ResolvConfRule},
     namespace, nat,
     process::{self, ExecRule},
     route,
@@ -247,7 +247,9 @@ impl Case<'_> {
             Step::Command(command) => process::decide(&grants.execs, command, self.facts, file),
             Step::Variable(variable) => rule::decide(&grants.variables, variable, file),
             Step::WorkingDirectory(path) => rule::decide(&grants.directories, path, file),
-            Step::ResolvConf(conf) => rule::decide(&grants.resolvers, conf, file),
+            Step::ResolvConf(conf) => {
+                rule::decide(&grants.resolvers, mount::Asked { conf, host: &self.facts.name_servers }, file)
+            }
             Step::Hostname(_) | Step::DomainName(_) | Step::PrivatePropagation | Step::Proc | Step::Up(_) => {
                 Decision::Allowed("needs no grant: it stays in the container".to_string())
             }

@@ -164,7 +164,7 @@ pub(crate) fn masquerade_hurdle(masquerade: &Masquerade, facts: &Facts) -> Optio
     let hint = match facts.rootless {
         // Which interfaces the machine has does not matter to it.
         true => {
-            format!("without root the host is a private one that has no interface {out}; launch it as root")
+            format!("without root the host is a private one that has no interface {out}")
         }
         false => format!("the host has no interface {out}; it has {known}"),
     };

@@ -9,7 +9,7 @@ use crate::{
     directory::DirectoryRule,
     limits::Key,
     link::{Asked, LinkRule},
-    mount::ResolvConfRule,
+    mount::{self, ResolvConfRule},
     namespace::NamespaceRule,
     nat::{ForwardRule, MasqueradeRule},
     process::ExecRule,
@@ -37,7 +37,7 @@ pub fn lacking(plan: &Plan, grants: &Grants, facts: &Facts) -> Grants {
     for (index, step) in steps.iter().enumerate() {
         let case = Case { plan, before: &steps[..index], step, grants: &enough, facts };
         if let Decision::Lacking(..) = case.decide() {
-            want(&mut wanted, step);
+            want(&mut wanted, step, facts);
         }
     }
     for kind in share::shared(plan) {
@@ -48,7 +48,7 @@ pub fn lacking(plan: &Plan, grants: &Grants, facts: &Facts) -> Grants {
     merged(wanted)
 }
 
-fn want(grants: &mut Grants, step: &Step) {
+fn want(grants: &mut Grants, step: &Step, facts: &Facts) {
     match step {
         Step::Namespace(kind) => grants.namespaces.push(Rule::allow(NamespaceRule::least(*kind))),
         Step::Veth(veth) => {
@@ -63,7 +63,10 @@ fn want(grants: &mut Grants, step: &Step) {
         Step::Command(command) => grants.execs.push(Rule::allow(ExecRule::least(command))),
         Step::Variable(variable) => grants.variables.push(Rule::allow(VariableRule::least(variable))),
         Step::WorkingDirectory(path) => grants.directories.push(Rule::allow(DirectoryRule::least(path))),
-        Step::ResolvConf(conf) => grants.resolvers.push(Rule::allow(ResolvConfRule::least(conf))),
+        Step::ResolvConf(conf) => {
+            let asked = mount::Asked { conf, host: &facts.name_servers };
+            grants.resolvers.push(Rule::allow(ResolvConfRule::least(asked)));
+        }
         // Nothing is ever lacking for these but room for one step more.
         Step::Hostname(_) | Step::DomainName(_) | Step::PrivatePropagation | Step::Proc | Step::Up(_) => {}
     }

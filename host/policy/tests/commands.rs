@@ -1,7 +1,7 @@
 //! What changes what runs: commands that a script chooses, variables, where it starts, name servers.
 
 use nshost_plan::{
-    AbsolutePath, Argument, Command, Facts, Namespace, Plan, ResolvConf, Step, Variable, show,
+    AbsolutePath, Argument, Command, Facts, NameServer, Namespace, Plan, ResolvConf, Step, Variable, show,
 };
 use nshost_policy::{Grants, Refusal, RefusalKind, check, check_step, suggest};
 
@@ -171,6 +171,36 @@ fn name_servers_by_their_addresses() {
     assert!(allows(&mapped, &table("'9.9.9.9'")) && !allows(&mapped, &table("'::/0'")));
     let refusal = ask(&two, "").unwrap_err();
     assert_eq!(refusal.hint, "[[resolv-conf]]\nservers = [\"9.9.9.9\", \"fd00::53\"]");
+}
+
+#[test]
+fn the_hosts_name_servers_by_one_word() {
+    let server = |address: &str| NameServer { address: address.parse().unwrap(), link: None };
+    let facts = Facts { name_servers: vec![server("9.9.9.9"), server("fd00::53")], ..Facts::default() };
+    let elsewhere = Facts { name_servers: vec![server("192.0.2.1")], ..Facts::default() };
+    let plan = |step: &Step| {
+        let apart = [Namespace::Pid, Namespace::Mount, Namespace::Network, Namespace::Uts, Namespace::Ipc];
+        let steps = apart.into_iter().map(Step::Namespace).chain([Step::PrivatePropagation, step.clone()]);
+        Plan::try_from(steps.collect::<Vec<_>>()).unwrap()
+    };
+    let kind = |servers: &[&str], tables: &str, facts: &Facts| {
+        let grants = Grants::parse(&format!("schema = 1\n{tables}"), "g").unwrap();
+        let refused = check(plan(&resolver(servers)), &grants, facts).outcome.err()?;
+        Some(refused.refusals[0].kind)
+    };
+    let host = "[[resolv-conf]]\nservers = ['host']\n";
+    assert_eq!(kind(&["fd00::53", "9.9.9.9"], host, &facts), None);
+    assert_eq!(kind(&["::ffff:9.9.9.9"], host, &facts), None, "it is reached by that address");
+    for (servers, facts) in [(&["9.9.9.9", "9.9.9.10"], &facts), (&["9.9.9.9", "fd00::53"], &elsewhere)] {
+        assert_eq!(kind(servers, host, facts), Some(RefusalKind::Denied));
+    }
+    let but_host = format!("[[resolv-conf]]\nservers = ['0.0.0.0/0', '::/0']\n{host}deny = true\n");
+    assert_eq!(kind(&["192.0.2.1", "9.9.9.9"], &but_host, &facts), Some(RefusalKind::Forbidden));
+    assert_eq!(kind(&["192.0.2.1"], &but_host, &facts), None);
+    // Suggested by the word where all are the host's, and letter by letter where one is not.
+    let suggested = |servers: &[&str]| suggest(&plan(&resolver(servers)), &facts).to_toml();
+    assert_eq!(suggested(&["9.9.9.9"]), "schema = 1\n\n[[resolv-conf]]\nservers = [\"host\"]\n");
+    assert!(suggested(&["9.9.9.9", "1.1.1.1"]).ends_with("servers = [\"1.1.1.1\", \"9.9.9.9\"]\n"));
 }
 
 #[test]

@@ -102,7 +102,7 @@ const WRONG: &[(&str, &str)] = &[
         "2:1: deny = true would be an illusion here: a directory",
     ),
     ("[[resolv-conf]]\nservers = []", "2:1: servers names no name server"),
-    ("[[resolv-conf]]\nservers = ['dns.example']", "3:12: \"dns.example\" is not an address like"),
+    ("[[resolv-conf]]\nservers = ['dns.example']", "3:12: \"dns.example\" is not \"host\" for"),
     ("[[resolv-conf]]\nservers = ['10.0.0.1/8']", "3:12: 10.0.0.1/8 is an address in a network; write"),
     ("exec = [['/bin/sh', false]]", "2:9: invalid type: sequence, expected a table with keys"),
     ("limits = [1]", "2:10: invalid type: sequence, expected a table with keys"),
@@ -209,7 +209,7 @@ deny = true
 path = "/srv/*"
 
 [[resolv-conf]]
-servers = ["9.9.9.9", "10.0.0.0/8"]
+servers = ["host", "9.9.9.9", "10.0.0.0/8"]
 
 [firewall]
 pass = true

@@ -4,7 +4,7 @@ mod common;
 #[path = "common/model.rs"]
 mod model;
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, net::IpAddr, sync::Mutex};
 
 use common::{File, plans};
 use model::{Matter, Says, judge};
@@ -266,12 +266,21 @@ proptest! {
                     judge(&other, matter, &File { tables: Vec::new(), steps: Some(4096) }, &facts) != Says::Lacking
                         || is_part_of(&other.steps()[index], &plan)
                 }
-                Matter::Step(index) => is_part_of(&other.steps()[index], &plan),
+                Matter::Step(index) => is_part_of(&other.steps()[index], &plan)
+                    || all_of_the_host(&other, &facts) && all_of_the_host(&plan, &facts),
                 Matter::Share(_) => Matter::all(&plan).contains(&matter),
             };
             prop_assert!(refused.contains(&matter) || is_part, "{:?}\n{}", matter, suggested.to_toml());
         }
     }
+}
+
+/// Whether all name servers of a plan are the host's: they are granted by one word.
+fn all_of_the_host(plan: &Plan, facts: &Facts) -> bool {
+    let of_host = |server: &IpAddr| facts.name_servers.iter().any(|own| own.address == *server);
+    plan.steps()
+        .iter()
+        .any(|step| matches!(step, Step::ResolvConf(conf) if conf.nameservers().iter().all(of_host)))
 }
 
 /// Whether a step asks for no more than the steps of a plan that are like it.

@@ -63,6 +63,18 @@ impl Host for State {
         Ok(self.default_route(family).and_then(|route| route.via).map(|via| via.to_string()))
     }
 
+    fn name_servers(&mut self) -> wasmtime::Result<Vec<facts::NameServer>> {
+        self.call(())?;
+        self.note(FactKind::NameServers);
+        let servers = self.facts.name_servers.iter();
+        Ok(servers
+            .map(|server| facts::NameServer {
+                address: server.address.to_string(),
+                link: server.link.clone(),
+            })
+            .collect())
+    }
+
     fn free_network(&mut self, range: String, prefix: u8) -> wasmtime::Result<Option<String>> {
         self.call(range.as_str())?;
         // The search begins at a place that the instance number decides.

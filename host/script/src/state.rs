@@ -54,6 +54,10 @@ impl State {
             Ok(step) => step,
             Err(error) => return Ok(Err(invalid(error))),
         };
+        if let Step::ResolvConf(_) = step {
+            // Whether it is granted may depend on whom the host asks.
+            self.note(FactKind::NameServers);
+        }
         let limit = self.budget.limits.steps;
         if self.plan.steps().len() >= limit as usize {
             return Err(Exhausted::steps(limit).into());

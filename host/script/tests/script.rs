@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use nshost_plan::{FactKind, FactsRead, LinkFact, Step, show};
+use nshost_plan::{FactKind, FactsRead, LinkFact, NameServer, Step, show};
 use nshost_policy::{
     Grants,
     wire::{Failure, Level, LogLine, ScriptError},
@@ -12,6 +12,8 @@ use nshost_policy::{
 /// A host with one link, on which the fixture `everything` finds all that it asks for.
 fn with_eth0() -> nshost_policy::wire::Question {
     let mut question = question();
+    let address = "192.0.2.53".parse().unwrap();
+    question.facts.name_servers = vec![NameServer { address, link: Some("eth0".into()) }];
     question.facts.links = vec![LinkFact { index: 2, name: "eth0".into(), up: true, ours: false }];
     question
 }
@@ -63,14 +65,39 @@ fn each_function_of_the_contract_adds_its_step_and_is_counted() {
         FactKind::DefaultRoutes,
         FactKind::Kernel,
         FactKind::Rootless,
+        FactKind::NameServers,
     ];
     kinds.into_iter().for_each(|kind| read.note(kind));
     assert_eq!(answer.read, read, "no forward was refused, so nothing was learnt of those that are taken");
     let line = |level| LogLine { level, text: "a line".into() };
     assert_eq!(answer.log, [line(Level::Info), line(Level::Warn)]);
-    // 25 steps, 4 ways to a handle or its name, 10 facts, 2 lines, 4 handles dropped.
-    assert_eq!(answer.used.host_calls, 25 + 4 + 10 + 2 + 4);
+    // 25 steps, 4 ways to a handle or its name, 11 facts, 2 lines, 4 handles dropped.
+    assert_eq!(answer.used.host_calls, 25 + 4 + 11 + 2 + 4);
     assert!(answer.used.copied_bytes > 200, "{:?}", answer.used);
+}
+
+/// Whether it may have a name server can depend on whom the host asks: so a script that is refused one, and goes on, has
+/// learnt of that.
+#[test]
+fn who_asks_for_a_name_server_has_looked_at_the_hosts() {
+    let module = hosted(
+        r#"(data (i32.const 1024) "192.0.2.53")
+        (data (i32.const 1072) "\00\04\00\00\0a\00\00\00")
+        (func $setup (result i32)
+          (call $container.unshare-mount (i32.const 16))
+          (call $filesystem.private-propagation (i32.const 16))
+          (call $filesystem.resolv-conf (i32.const 1072) (i32.const 1) (i32.const 16))
+          (i32.store8 (i32.const 16) (i32.const 0))
+          i32.const 16)"#,
+    );
+    let mut question = with_eth0();
+    let mut steps = |grants: &str| {
+        question.grants = Grants::parse(&format!("schema = 1\n{grants}"), "g").unwrap();
+        let answer = evaluate(&module, &question);
+        assert!(answer.read.contains(FactKind::NameServers));
+        answer.outcome.unwrap().steps().len()
+    };
+    assert_eq!((steps(""), steps("[[resolv-conf]]\nservers = ['host']")), (2, 3));
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
+use nix::unistd::{AccessFlags, access};
 use nshost_kernel::probe::{self, Probe, State};
+use nshost_ledger::Directory;
+use nshost_plan::show;
 use serde_json::json;
 
 use crate::{failure::Failure, paths, print, print::Ink};
@@ -23,6 +26,7 @@ pub struct Arguments {
 /// Prints what works here and what does not, each with the remedy. It changes nothing.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut probes = probe::all();
+    probes.push(state_directory());
     probes.extend(["nshost-worker", "nshost-compiler"].map(helper));
     if arguments.json {
         let list: Vec<_> = probes
@@ -102,6 +106,25 @@ fn word(state: State) -> &'static str {
         State::Disabled => "disabled",
         State::Forbidden => "forbidden",
     }
+}
+
+/// Where launches write down what they make.
+fn state_directory() -> Probe {
+    let (state, detail, remedy) = match Directory::usual_if_there() {
+        Ok(there) => {
+            let usual = nshost_ledger::default_directory();
+            let can_be_made = usual.parent().is_some_and(|at| access(at, AccessFlags::W_OK).is_ok());
+            let detail = match there {
+                Some(there) => there.path().display().to_string(),
+                None if can_be_made => format!("{}, made by the first launch", usual.display()),
+                None => "in /tmp, made by the first launch".to_string(),
+            };
+            (State::Present, detail, String::new())
+        }
+        Err(error) => (State::Forbidden, error.to_string(), error.hint()),
+    };
+    // Its path may be of anybody's making.
+    Probe { name: "state directory".to_string(), state, detail: show::log_line(&detail), remedy }
 }
 
 fn helper(name: &'static str) -> Probe {

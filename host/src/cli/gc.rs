@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use nshost_kernel::{Socket, host, network};
-use nshost_ledger::Ledger;
+use nshost_ledger::Directory;
 use serde_json::json;
 
 use crate::{
@@ -26,10 +26,11 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let here = host::current(&Socket::route()?)?;
     let host = here.network;
-    let ledger = Ledger::open(&nshost_ledger::default_directory(), here)?;
+    let ledger = Directory::usual()?.ledger(here);
     let lock = ledger.lock()?;
     let mut collection = ledger.collect(&lock)?;
-    let mut collected = collect::dead(&mut collection, &lock)?;
+    let mut collected: Vec<Collected> = collection.swept.drain(..).map(Collected::swept).collect();
+    collected.extend(collect::dead(&mut collection, &lock)?);
     let vanished = collect::gone(&mut collection, &lock)?;
     collected.extend(vanished.into_iter().filter(|entry| !entry.errors.is_empty()));
     let elsewhere = collect::elsewhere(&mut collection).err();
@@ -38,11 +39,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let tables = nix::unistd::geteuid().is_root().then(sweep).and_then(Result::err).map(Failure::from);
     let pruned = Cache::open().prune();
     let failed = collected.iter().filter(|entry| !entry.errors.is_empty()).count();
+    let running = collection.living.len() + collection.living_elsewhere;
     let told = match arguments.json {
-        true => print::result(&as_json(&collected, &collection.unreadable, pruned)),
-        false => {
-            print::result(&as_lines(&collected, &collection.unreadable, pruned, collection.living.len()))
-        }
+        true => print::result(&as_json(&collected, &collection.unreadable, pruned, running)),
+        false => print::result(&as_lines(&collected, &collection.unreadable, pruned, running)),
     };
     let left = (failed > 0).then(|| {
         Failure::ours(format!("{failed} containers could not be removed completely"))
@@ -56,7 +56,7 @@ fn as_lines(
     collected: &[Collected],
     unreadable: &[(String, String)],
     pruned: usize,
-    living: usize,
+    running: usize,
 ) -> String {
     let mut text = String::new();
     for entry in collected {
@@ -70,11 +70,17 @@ fn as_lines(
     for (file, reason) in unreadable {
         let _ = writeln!(text, "not understood, left alone: {file}: {reason}");
     }
-    let _ = writeln!(text, "{} removed, {living} running, {pruned} old cache files removed", collected.len());
+    let _ =
+        writeln!(text, "{} removed, {running} running, {pruned} old cache files removed", collected.len());
     text
 }
 
-fn as_json(collected: &[Collected], unreadable: &[(String, String)], pruned: usize) -> String {
+fn as_json(
+    collected: &[Collected],
+    unreadable: &[(String, String)],
+    pruned: usize,
+    running: usize,
+) -> String {
     let entries: Vec<_> = collected
         .iter()
         .map(|entry| {
@@ -82,7 +88,12 @@ fn as_json(collected: &[Collected], unreadable: &[(String, String)], pruned: usi
             json!({ "id": entry.id, "name": entry.name, "errors": errors })
         })
         .collect();
-    let value =
-        json!({ "schema": 1, "collected": entries, "unreadable": unreadable, "cache-files-removed": pruned });
+    let value = json!({
+        "schema": 1,
+        "collected": entries,
+        "unreadable": unreadable,
+        "cache-files-removed": pruned,
+        "running": running,
+    });
     format!("{value:#}\n")
 }

@@ -5,7 +5,7 @@ use nshost_kernel::{
     facts::{self, HostFacts},
     host, rootless,
 };
-use nshost_ledger::{Directory, Standing};
+use nshost_ledger::{Directory, Life, Standing};
 use nshost_plan::{Facts, Namespace, Plan, Topology, show};
 use nshost_policy::{self as policy, Grants};
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::{
     cache::Cache,
     cli::{json, shared::Script},
     decide::{self, Opinion},
-    failure::{Failure, Status},
+    failure::{self, Failure, Status},
     module::{hex, plan_digest},
     print,
     request::Request,
@@ -34,6 +34,9 @@ pub struct Arguments {
     /// Print the least grants file under which this plan is allowed
     #[arg(long)]
     suggest_grants: bool,
+    /// Show what a launch by root would do; without this, what one by this user does
+    #[arg(long)]
+    as_root: bool,
     #[command(flatten)]
     script: Script,
 }
@@ -63,7 +66,7 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     decide::bound_to(&request.grants, &request.module)?;
     // Who this is decides where the cache lies, and a private host changes that.
     let cache = Cache::open();
-    let (facts, impossible) = host_facts(&request)?;
+    let (facts, impossible) = host_facts(&request, arguments.as_root)?;
     let opinion = decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner)?;
     if arguments.suggest_grants {
         let grants = policy::suggest(&opinion.plan, &facts).for_script(*request.module.digest());
@@ -142,15 +145,21 @@ fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool
     let (message, hint) =
         print::refusals(&opinion.plan, &refused, &request.grants, &lacking, &request.module);
     let status = if denied && has_grants { Status::Denied } else { Status::Nshost };
-    Err(Failure::new(status, message).hint(hint))
+    let not_here = refused.iter().any(|refusal| !refusal.kind.is_denial());
+    Err(failure::on_host(Failure::new(status, message).hint(hint), facts.rootless && not_here))
 }
 
-/// What a launch by the same user would know, without reserving anything; and why there can be none.
-fn host_facts(request: &Request) -> Result<(Facts, Option<Failure>), Failure> {
-    let rootless = !nix::unistd::geteuid().is_root();
-    let state = nshost_ledger::default_directory();
-    // Where nothing was launched so far, no directory is made only to look.
-    let state = if state.exists() { Directory::open(&state).ok() } else { None };
+/// What a launch by the same user, or by root, would know, without reserving anything; and why there can be none.
+fn host_facts(request: &Request, as_root: bool) -> Result<(Facts, Option<Failure>), Failure> {
+    let is_root = nix::unistd::geteuid().is_root();
+    let rootless = !is_root && !as_root;
+    // Where nothing was launched so far, no directory is made only to look. Root's is closed to others.
+    let state = if as_root && !is_root {
+        print::line("as root: what root's containers hold cannot be seen by you");
+        None
+    } else {
+        Directory::usual_if_there().ok().flatten()
+    };
     let entered = if rootless { rootless::enter_private_host() } else { Ok(()) };
     let mut socket = Socket::route()?;
     let standing = match state.zip(host::current(&socket).ok()) {
@@ -174,17 +183,17 @@ fn like_a_private_one(host: HostFacts) -> HostFacts {
         addresses: host.addresses.into_iter().filter(|address| address.link == LOOPBACK).collect(),
         routes: Vec::new(),
         default_routes: Vec::new(),
+        name_servers: Vec::new(),
         ..host
     }
 }
 
 /// The instance number that a launch would get now.
 fn lowest_free(standing: &Standing) -> u16 {
-    let here = [&standing.living, &standing.dead, &standing.gone].into_iter().flatten();
-    let all: Vec<u16> = here
-        .chain(standing.elsewhere.iter().map(|(_, record)| record))
-        .map(|record| record.instance)
-        .collect();
+    let here = [&standing.living, &standing.dead].into_iter().flatten();
+    let elsewhere = standing.elsewhere.iter().filter(|(life, _)| *life != Life::Gone);
+    let all: Vec<u16> =
+        here.chain(elsewhere.map(|(_, record)| record)).map(|record| record.instance).collect();
     (0..).find(|number| !all.contains(number)).unwrap_or_default()
 }
 

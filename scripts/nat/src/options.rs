@@ -10,7 +10,7 @@ pub struct Options {
     pub port: u16,
     /// The interface by which the way out goes; none: that of the host's default route.
     pub out: Option<String>,
-    /// The container's name servers.
+    /// The container's name servers; none: the host's.
     pub dns: Vec<String>,
     /// Whether to ask for IPv6 too.
     pub v6: bool,
@@ -42,9 +42,6 @@ impl Options {
                     return Err(format!("{argument:?} means nothing here; {usage}").into());
                 }
             }
-        }
-        if options.dns.is_empty() {
-            options.dns = vec!["9.9.9.9".to_string(), "149.112.112.112".to_string()];
         }
         Ok(options)
     }

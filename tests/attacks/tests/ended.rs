@@ -118,6 +118,92 @@ sys.stdin.readline()
     before.without(&["processes"]).comes_back(&world.host, TORN_DOWN)
 }
 
+/// Whoever comes next has the number, the name and the addresses at once. What is left of the former one's link is
+/// not heard with them, and hears nothing of what is sent to them.
+#[test]
+fn nobody_speaks_for_the_next_by_a_link_that_has_ended() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let world = World::new()?;
+    let before = Census::take(&world.host)?;
+    let mut heard = world.python_start(
+        "host",
+        "import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 7777)); print('ready')
+while True:
+    data, peer = s.recvfrom(100)
+    print(data.decode(), flush=True)
+    s.sendto(b'answer to ' + data, peer)",
+    )?;
+    // In the former's network namespace, with a socket that sends and hears everything there.
+    let accomplice = format!(
+        "{}
+w = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); w.bind('/run/shared'); os.chmod('/run/shared', 0o777)
+print('ready')
+frame, fds, flags, peer = socket.recv_fds(w, 1000, 4)
+wire, kept = socket.socket(fileno=fds[0]), fds[1]
+wire.settimeout(0.1)
+print('have it', flush=True)
+for line in sys.stdin:
+    for _ in range(5):
+        try:
+            wire.send(frame.replace(b'........', line.strip().encode().ljust(8)))
+            while True:
+                data = wire.recv(2000)
+                if b'answer' in data: print('overheard', data, flush=True)
+        except OSError as error:
+            print(error, flush=True)
+    print('done', line.strip(), flush=True)
+",
+        attacks::FRAMES
+    );
+    let mut outside = world.python_start("host", &accomplice)?;
+    let inside = format!(
+        "{}
+to = neighbour('eth0', '10.9.0.1')
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)); wire.bind(('eth0', 3))
+frame = to + mac('eth0') + b'\\x08\\x00' + udp4('10.9.0.2', 5555, '10.9.0.1', 7777, b'........')
+u = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+u.connect('/run/shared')
+socket.send_fds(u, [frame], [wire.fileno(), os.open('/proc/self/ns/net', os.O_RDONLY)])
+print('ready')
+sys.stdin.readline()
+",
+        attacks::FRAMES
+    );
+    let steps = "own=usual private proc lo veth=nsh0,eth0 up host=10.9.0.1/30 inside=10.9.0.2/30 \
+                 route-inside=0.0.0.0/0,10.9.0.1 masquerade=10.9.0.2,eth0";
+    let former = world.python_container(steps, &inside)?;
+    outside.wait_for("have it", SOON)?;
+    // The control: while it lives, what is sent for it is heard, and the answer comes there.
+    outside.send("alive\n")?;
+    heard.wait_for("alive", SOON)?;
+    outside.wait_for("overheard", SOON)?;
+    outside.wait_for("done alive", SOON)?;
+    former.finish(SOON)?.expect(0)?;
+    let next = "import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 5555)); s.settimeout(5)
+print('ready')
+for line in sys.stdin:
+    s.sendto(line.strip().encode(), ('10.9.0.1', 7777))
+    print(s.recv(100), flush=True)";
+    let mut next = world.python_container(steps, next)?;
+    let overheard = outside.stdout().matches("overheard").count();
+    outside.send("former\n")?;
+    for word in ["one", "two"] {
+        next.send(&format!("{word}\n"))?;
+        next.wait_for(&format!("answer to {word}"), SOON)?;
+        heard.wait_for(word, SOON)?;
+    }
+    outside.wait_for("done former", SOON)?;
+    assert!(!heard.stdout().contains("former"), "{}", heard.stdout());
+    assert_eq!(outside.stdout().matches("overheard").count(), overheard, "{}", outside.stdout());
+    next.finish(SOON)?.expect(0)?;
+    drop((heard, outside));
+    before.without(&["processes"]).comes_back(&world.host, TORN_DOWN)
+}
+
 /// Row 15: nor is a name in the way of what happens to links at their end.
 #[test]
 fn nobody_squats_the_names_of_links_that_have_ended() -> Result<()> {

@@ -24,6 +24,40 @@ fn fifty_launches_one_after_the_other() -> Result<()> {
     Ok(())
 }
 
+/// Somebody keeps each one's network namespace, so that the kernel removes no link of it for two seconds.
+#[test]
+fn launched_again_at_once_it_gets_the_same_network() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let _internet = host.internet()?;
+    let before = Census::take(&host)?;
+    let look = "ip -4 -brief address show eth0; exec sleep 4321";
+    let mut keepers = Vec::new();
+    for round in 0..6 {
+        let mut container = host.nshost()?.run_script("nat")?.args(["--", "sh", "-c", look]).start()?;
+        container.wait_for("10.87.", SOON)?;
+        assert!(container.stdout().contains(" 10.87.0.2/30"), "launch {round}: {}", container.stdout());
+        // The one that is asleep, and no shell or launcher that speaks of it.
+        let sleeper = "until pid=$(pgrep -f '^sleep 4321'); do sleep 0.01; done
+            exec 9</proc/$pid/ns/net; kill -9 $pid; echo kept; read line";
+        let mut keeper = host.start(["sh", "-c", sleeper])?;
+        keeper.wait_for("kept\n", SOON)?;
+        keepers.push(keeper);
+        container.finish(SOON)?;
+    }
+    // The control: who lives has its own, and so does the next.
+    let mut first = host.nshost()?.run_script("nat")?.args(["--", "sh", "-c", look]).start()?;
+    first.wait_for("10.87.0.2/30", SOON)?;
+    let nshost = host.nshost()?.args(["run", "--allow-all"]).arg(component("nat")?).arg("8080");
+    let second = nshost.args(["--", "ip", "-4", "-brief", "address", "show", "eth0"]).run()?;
+    assert!(second.expect(0)?.contains("10.87.0.6/30"), "{}", second.text());
+    host.shell("pkill -9 -f '^sleep 4321'")?;
+    drop((keepers, first));
+    before.comes_back(&host, TORN_DOWN)
+}
+
 #[test]
 fn sixteen_at_once_each_with_its_own_network_and_port() -> Result<()> {
     if !root_or_skip() {

@@ -1,10 +1,10 @@
 //! Without root the launcher is root over a host of its own, and the rest is the same.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
 use anyhow::Result;
 use blackbox::Scratch;
-use support::{Census, Host, component, root_or_skip, tested_programs};
+use support::{Census, Host, Running, Terminal, component, root_or_skip, tested_programs};
 
 const USER: &str = "54321";
 
@@ -173,5 +173,188 @@ fn a_squatted_directory_is_told_with_its_owner() -> Result<()> {
     let refused = launch()?;
     assert_eq!(refused.code(), 125, "{}", refused.text());
     assert!(refused.stderr.contains("belongs to uid 1234, not to uid 54321"), "{}", refused.text());
+    Ok(())
+}
+
+/// What a user sees without root is not what there is: that is said wherever something comes to nothing for it, and what
+/// root would get can be asked.
+#[test]
+fn what_a_private_host_lacks_is_explained_and_roots_plan_can_be_seen() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let _internet = host.internet()?;
+    let nat = script(&scratch, "nat")?;
+    let asks = scratch.file("asks.wasm", fs::read(support::wasi_component("asks")?)?)?;
+    fs::set_permissions(&asks, fs::Permissions::from_mode(0o644))?;
+    let user = |verb: &[&str], script: &Path, arguments: &[&str]| {
+        let mut command = as_user(&host, &scratch)?;
+        command.args(verb).arg("--allow-all").arg(script).args(arguments).args(["--", "true"]);
+        support::run(command, Duration::from_secs(30))
+    };
+    let route = "own=usual veth=nsh0,eth0 inside=10.9.0.2/30 host=10.9.0.1/30 masquerade=10.9.0.2,eth0";
+    let route: Vec<&str> = route.split(' ').collect();
+    for (script, arguments) in [(&nat, &[][..]), (&nat, &["out=eth0"]), (&asks, &route)] {
+        for verb in ["plan", "run"] {
+            let output = user(&[verb], script, arguments)?;
+            assert!(output.code() >= 120, "{}", output.text());
+            assert!(output.stderr.contains("its host is a private one"), "{verb}: {}", output.text());
+            assert!(output.stderr.contains("nshost plan --as-root"), "{verb}: {}", output.text());
+        }
+        let as_root = user(&["plan", "--as-root"], script, arguments)?;
+        let root = host.nshost()?.args(["plan", "--allow-all"]).arg(script).args(arguments);
+        let root = root.args(["--", "true"]).run()?;
+        assert_eq!(as_root.expect(0)?, root.expect(0)?);
+        assert!(as_root.stderr.contains("what root's containers hold cannot be seen"), "{}", as_root.text());
+        assert!(!root.stderr.contains("private"), "{}", root.text());
+    }
+    // For root it is the same; and what a script forbids itself has nothing to do with the host.
+    let both = ["plan", "--allow-all", "--as-root"];
+    let root = host.nshost()?.args(both).arg(&nat).run()?;
+    assert!(root.expect(0)?.contains("masquerade") && root.stderr.is_empty(), "{}", root.text());
+    let mut denied = as_user(&host, &scratch)?;
+    denied.arg("run").arg(&asks).args(["own=usual", "private", "variable=A,b", "--", "true"]);
+    let denied = support::run(denied, Duration::from_secs(30))?;
+    denied.expect(122)?;
+    assert!(!denied.stderr.contains("private one"), "{}", denied.text());
+    Ok(())
+}
+
+/// A launch says it too, to somebody who is there, where the container meets its host at all.
+#[test]
+fn a_launch_at_a_terminal_tells_of_its_private_host() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    for (name, meets) in [("tutorial", true), ("isolated", false)] {
+        let mut command = as_user(&host, &scratch)?;
+        command.args(["run", "--allow-all"]).arg(script(&scratch, name)?).args(["--", "echo", "it runs"]);
+        let mut terminal = Terminal::start(&command)?;
+        let before = terminal.expect("it runs", Duration::from_secs(10))?;
+        assert_eq!(before.contains("a private host: without root"), meets, "{name}: {before}");
+        assert_eq!(terminal.finish(Duration::from_secs(10))?, 0);
+    }
+    Ok(())
+}
+
+/// One that waits for a line.
+fn held(host: &Host, scratch: &Scratch, name: &str) -> Result<Running> {
+    let mut command = as_user(host, scratch)?;
+    command.args(["run", "--allow-all", "--name", name]).arg(script(scratch, "isolated")?);
+    command.args(["--", "sh", "-c", "echo ready; read line"]).stdin(std::process::Stdio::piped());
+    let mut running = Running::start(command)?;
+    running.wait_for("ready\n", Duration::from_secs(10))?;
+    Ok(running)
+}
+
+#[test]
+fn a_name_is_given_once_and_gc_tells_of_ones_own() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let first = held(&host, &scratch, "web")?;
+    let launch = |name: &str| {
+        let mut command = as_user(&host, &scratch)?;
+        command.args(["run", "--allow-all", "--name", name]).arg(script(&scratch, "isolated")?);
+        command.args(["--", "true"]);
+        support::run(command, Duration::from_secs(30))
+    };
+    let refused = launch("web")?;
+    assert_eq!(refused.code(), 125, "{}", refused.text());
+    let told = refused.stderr.split_once("container name web is held by container web (process ");
+    let pid = told.and_then(|(_, rest)| rest.split_once(", for ")?.0.parse::<u32>().ok());
+    let pid = pid.ok_or_else(|| anyhow::anyhow!("{}", refused.text()))?;
+    // It is the container's first process, as this user sees it.
+    let what = host.shell(&format!("tr '\\0' ' ' < /proc/{pid}/cmdline; cut -d' ' -f4 /proc/{pid}/stat"))?;
+    assert!(what.contains("sh -c echo ready; read line"), "{what}");
+    // The controls: another name, and root's own.
+    launch("other")?.expect(0)?;
+    let root = host.nshost()?.args(["run", "--allow-all", "--name", "web"]).arg(component("isolated")?);
+    root.args(["--", "true"]).run()?.expect(0)?;
+    let gc = || {
+        let mut command = as_user(&host, &scratch)?;
+        command.arg("gc");
+        let output = support::run(command, Duration::from_secs(30))?;
+        output.expect(0)?;
+        anyhow::Ok(output.stdout + &output.stderr)
+    };
+    assert!(gc()?.contains("0 removed, 1 running"), "{}", gc()?);
+    first.signal(nix::sys::signal::Signal::SIGKILL)?;
+    drop(first);
+    let told = gc()?;
+    assert!(told.contains("(web)") && told.contains("1 removed, 0 running"), "{told}");
+    assert!(gc()?.contains("0 removed, 0 running"));
+    launch("web")?.expect(0)?;
+    Ok(())
+}
+
+/// Root's containers in two network namespaces of one state directory, likewise.
+#[test]
+fn a_name_is_given_once_in_all_networks() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    host.shell("ip netns add one; ip netns add two")?;
+    let launch = |network: &str, name: &str, command: &str| {
+        let nshost = host.nshost()?.args(["run", "--allow-all", "--name", name]).arg(component("isolated")?);
+        anyhow::Ok(nshost.args(["--", "sh", "-c", command]).under(&["ip", "netns", "exec", network]))
+    };
+    let mut first = Running::start(launch("one", "web", "echo ready; sleep 30")?)?;
+    first.wait_for("ready\n", Duration::from_secs(10))?;
+    let refused = support::run(launch("two", "web", "true")?, Duration::from_secs(30))?;
+    assert_eq!(refused.code(), 125, "{}", refused.text());
+    assert!(refused.stderr.contains("container name web is held"), "{}", refused.text());
+    support::run(launch("two", "other", "true")?, Duration::from_secs(30))?.expect(0)?;
+    drop(first);
+    Ok(())
+}
+
+/// In a container with a user namespace, root's and a user's: the usual state directory is somebody else's there.
+#[test]
+fn a_container_is_a_host_for_others() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    // What is left in /tmp goes with this host; the scratch directory is there too.
+    let own = scratch.path().display();
+    host.shell(&format!(
+        "mkdir /run/own; mount --bind {own} /run/own; mount -t tmpfs -o mode=1777 tmpfs /tmp
+        mkdir -p {own}; mount --bind /run/own {own}"
+    ))?;
+    let (isolated, tutorial) = (script(&scratch, "isolated")?, script(&scratch, "tutorial")?);
+    let nshost = scratch.path().join("nshost");
+    let [nshost, isolated, tutorial] = [&nshost, &isolated, &tutorial].map(|path| path.display().to_string());
+    let inside = format!(
+        "set -e
+        {nshost} run --allow-all {tutorial} -- sh -c 'ip -brief address show veth1; ls -d /proc/[0-9]*'
+        {nshost} run --allow-all {isolated} -- id -u
+        mkfifo /tmp/line; {nshost} run --allow-all --name web {isolated} -- sh -c 'echo up; read line' < /tmp/line & exec 8> /tmp/line
+        until {nshost} run --allow-all --name web {isolated} -- true 2>&1 | grep -o 'container name web is held'; do sleep 0.02; done
+        echo down >&8; wait; rm /tmp/line
+        {nshost} gc 2>&1; {nshost} doctor 2>&1 | grep -E 'state directory|ids for'"
+    );
+    let launched = |mut command: Command| {
+        command.args(["run", "--allow-all", &isolated, "--", "sh", "-c", &inside]);
+        support::run(command, Duration::from_secs(30))
+    };
+    let user = as_user(&host, &scratch)?;
+    let root = host.command(&nshost);
+    for (who, command) in [("user", user), ("root", root)] {
+        let output = launched(command)?;
+        let text = output.expect(0)?;
+        assert!(text.contains("169.254.1.2/30"), "{who}: {}", output.text());
+        // The shell and what it starts; nobody of the containers around it.
+        let processes = text.matches("/proc/").count();
+        assert!((1..4).contains(&processes), "{who}: {}", output.text());
+        assert!(text.contains("\n0\n") && text.contains("name web is held"), "{who}: {}", output.text());
+        assert!(text.contains("0 removed, 0 running"), "{who}: {}", output.text());
+        assert!(text.contains("present    /tmp/nshost-0-"), "{who}: {}", output.text());
+        assert!(text.contains("has none to give"), "{who}: {}", output.text());
+    }
     Ok(())
 }

@@ -119,6 +119,19 @@ impl Host {
         Nshost::new(self)
     }
 
+    /// Gives this host an `/etc/resolv.conf` of its own, or another text in it: a file over the machine's.
+    pub fn resolv_conf(&self, text: &str) -> Result<()> {
+        // Where that is a link into /run, which is empty here, the file that it leads to is made there.
+        let script = "
+            conf=$(readlink -m /etc/resolv.conf)
+            case $conf in /run/*) mkdir -p \"${conf%/*}\"; : > \"$conf\";; esac
+            printf %s \"$0\" > /run/host-resolv.conf
+            mountpoint -q \"$conf\" || mount --bind /run/host-resolv.conf \"$conf\"
+        ";
+        self.run(["sh", "-euc", script, text])?.expect(0).context("cannot give the host a resolv.conf")?;
+        Ok(())
+    }
+
     /// Puts an internet behind this host, with a default route to it.
     pub fn internet(&self) -> Result<Internet<'_>> {
         Internet::new(self)

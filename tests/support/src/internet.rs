@@ -8,7 +8,8 @@ use crate::{Host, Output, Running, process};
 
 /// Another network namespace, joined to the host by a wire. The host's end is [`Internet::UPLINK`];
 /// the other end is the host's next hop, and further addresses lie behind that. There is no way back
-/// to anything but the host's own address: who hears from a container saw a translated address.
+/// to anything but the host's own address: who hears from a container saw a translated address. The host's name
+/// server is [`Internet::FAR`], where nobody answers.
 pub struct Internet<'a> {
     host: &'a Host,
 }
@@ -27,6 +28,7 @@ impl Internet<'_> {
 
     pub(crate) fn new(host: &Host) -> Result<Internet<'_>> {
         // `ip netns` puts it into the host's own /run, so it goes with the host's mount namespace.
+        host.resolv_conf(&format!("nameserver {}\n", Internet::FAR))?;
         host.shell(
             "
             ip netns add internet

@@ -219,6 +219,7 @@ impl Lab {
             routes: host.routes,
             default_routes: host.default_routes,
             trusted: host.trusted,
+            name_servers: host.name_servers,
             taken: standing.taken,
             ..Facts::default()
         };

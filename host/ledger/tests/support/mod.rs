@@ -68,7 +68,7 @@ pub struct Want {
 
 impl Want {
     pub fn origin(&self) -> Origin {
-        Origin { name: self.name.map(|name| name.parse::<ContainerName>().unwrap()), host_is_private: false }
+        Origin { name: self.name.map(|name| name.parse::<ContainerName>().unwrap()), ..Origin::default() }
     }
 
     pub fn permit(&self) -> Permit {

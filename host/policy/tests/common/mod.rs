@@ -5,7 +5,8 @@
 pub mod plans;
 
 use nshost_plan::{
-    AddressFact, Argument, Cidr, DefaultRoute, Facts, Family, LinkFact, LinkName, Namespace, PortRange, Taken,
+    AddressFact, Argument, Cidr, DefaultRoute, Facts, Family, LinkFact, LinkName, NameServer, Namespace,
+    PortRange, Taken,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -202,6 +203,7 @@ fn servers() -> impl Strategy<Value = Vec<String>> {
         plans::ip().prop_map(|ip| ip.to_string()),
         plans::network().prop_map(|network| network.to_string()),
     ];
+    let server = prop_oneof![4 => server, 1 => Just("host".to_string())];
     vec(server, 1..4)
 }
 
@@ -290,7 +292,7 @@ pub fn facts() -> impl Strategy<Value = Facts> {
         vec(plans::forward(), 0..2),
     );
     let kernel = select(vec!["6.8.0-31-generic", "5.5.19", "5.6", "", "unknown", "4.19.0"]);
-    let default_route = (any::<bool>(), vec(plans::ip(), 0..2));
+    let default_route = (any::<bool>(), vec(plans::ip(), 0..2), vec(plans::ip(), 0..3));
     let command = option::of(plans::command());
     (links, addresses, routes, taken, kernel, default_route, command).prop_map(
         |(
@@ -299,7 +301,7 @@ pub fn facts() -> impl Strategy<Value = Facts> {
             routes,
             (taken_links, networks, forwards),
             kernel,
-            (default_route, trusted),
+            (default_route, trusted, name_servers),
             command,
         )| {
             Facts {
@@ -310,6 +312,10 @@ pub fn facts() -> impl Strategy<Value = Facts> {
                     .collect(),
                 routes,
                 trusted,
+                name_servers: name_servers
+                    .into_iter()
+                    .map(|address| NameServer { address, link: Some("eth0".to_string()) })
+                    .collect(),
                 taken: Taken { links: taken_links, networks, forwards },
                 kernel: kernel.to_string(),
                 default_routes: default_route.then(a_default_route).into_iter().collect(),

@@ -73,7 +73,8 @@ fn judge_step(plan: &Plan, index: usize, file: &File, facts: &Facts) -> Says {
         return Says::Lacking;
     }
     let own = matches!(step, Step::Command(command) if command.arguments() == facts.command.as_slice());
-    let mine: Vec<&Table> = file.tables.iter().filter(|table| same_kind(&table.rule, step)).collect();
+    let spelled: Vec<Table> = file.tables.iter().map(|table| spelled_out(table, facts)).collect();
+    let mine: Vec<&Table> = spelled.iter().filter(|table| same_kind(&table.rule, step)).collect();
     if needs_grant(step) && !own {
         if matches!(step, Step::Command(command) if !nameable(command.program())) {
             return Says::Unsupported;
@@ -90,6 +91,19 @@ fn judge_step(plan: &Plan, index: usize, file: &File, facts: &Facts) -> Says {
         }
     }
     against_facts(step, facts)
+}
+
+/// The same with the host's name servers in the place of their word.
+fn spelled_out(table: &Table, facts: &Facts) -> Table {
+    let mut table = table.clone();
+    if let Rule::ResolvConf { servers } = &mut table.rule {
+        let own = facts.name_servers.iter().map(|server| server.address.to_string());
+        let (words, rest): (Vec<String>, Vec<String>) =
+            servers.drain(..).partition(|server| server == "host");
+        *servers = rest;
+        servers.extend(words.iter().flat_map(|_| own.clone()));
+    }
+    table
 }
 
 fn needs_grant(step: &Step) -> bool {
