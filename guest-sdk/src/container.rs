@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::{
     Result,
+    error::answer,
     bindings::nshost::setup::{container, types},
 };
 
@@ -46,19 +47,22 @@ impl fmt::Debug for Namespace {
 /// container::unshare([UTS, IPC, PID, MOUNT, NETWORK])?;
 /// # Ok::<(), Error>(())
 /// ```
+#[track_caller]
 pub fn unshare(namespaces: impl IntoIterator<Item = Namespace>) -> Result {
     for namespace in namespaces {
-        (namespace.unshare)()?;
+        answer("container::unshare", (namespace.unshare)())?;
     }
     Ok(())
 }
 
 /// Sets the hostname: 1 to 64 printable ASCII characters. Needs [`UTS`].
+#[track_caller]
 pub fn hostname(name: &str) -> Result {
-    Ok(container::hostname(name)?)
+    answer("container::hostname", container::hostname(name))
 }
 
 /// Sets the NIS domain name, by the same rules.
+#[track_caller]
 pub fn domain_name(name: &str) -> Result {
-    Ok(container::domain_name(name)?)
+    answer("container::domain_name", container::domain_name(name))
 }

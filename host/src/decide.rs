@@ -9,11 +9,12 @@ use nshost_policy::{
 use serde_json::json;
 
 use crate::{
+    answered::{self, WhoHas},
     approve,
     audit::Audit,
     cache::Cache,
     evaluate::{self, Evaluated, Manner},
-    failure::{self, Failure, Status},
+    failure::{Failure, Status},
     module::{Module, hex, plan_digest},
     print, program,
     request::Request,
@@ -55,9 +56,10 @@ pub fn permit(
     cache: &Cache,
     facts: &Facts,
     audit: &mut Audit,
+    who_has: WhoHas<'_>,
 ) -> Result<(Permit, Option<Ending>), Failure> {
     let mut ending = None;
-    let permit = judge(request, cache, facts, audit, &mut ending)?;
+    let permit = judge(request, cache, facts, audit, who_has, &mut ending)?;
     audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
     Ok((permit, ending))
 }
@@ -67,6 +69,7 @@ fn judge(
     cache: &Cache,
     facts: &Facts,
     audit: &mut Audit,
+    who_has: WhoHas<'_>,
     last: &mut Option<Ending>,
 ) -> Result<Permit, Failure> {
     bound_to(&request.grants, &request.module)?;
@@ -83,19 +86,19 @@ fn judge(
     }
     let checked = match judgement {
         Ok(checked) => checked,
-        Err(Answered::Script(ScriptError::Denied { .. })) => {
-            return without_grants(request, cache, facts, audit);
+        Err(Answered::Script { why: ScriptError::Denied { .. }, .. }) => {
+            return without_grants(request, cache, facts, audit, who_has);
         }
-        Err(answered) => {
+        Err(failure) => {
             print::log(&log);
-            return Err(failure::of_script(answered));
+            return Err(answered::of_script(failure, &request.module.name(), who_has));
         }
     };
     print::log(&log);
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
         Ok(permit) => Ok(permit),
-        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
+        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit, who_has),
     }
 }
 
@@ -122,15 +125,16 @@ fn without_grants(
     cache: &Cache,
     facts: &Facts,
     audit: &mut Audit,
+    who_has: WhoHas<'_>,
 ) -> Result<Permit, Failure> {
-    let opinion = opinion(&request.module, &request.grants, cache, facts, request.manner)?;
+    let opinion = opinion(&request.module, &request.grants, cache, facts, request.manner, who_has)?;
     print::log(&opinion.log);
     let checked = policy::check(opinion.plan, &request.grants, facts);
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
         // It asked only for what is granted this time: then it decides by what it was denied before.
         Ok(permit) => Ok(permit),
-        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
+        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit, who_has),
     }
 }
 
@@ -141,13 +145,14 @@ pub fn opinion(
     cache: &Cache,
     facts: &Facts,
     manner: Manner,
+    who_has: WhoHas<'_>,
 ) -> Result<Opinion, Failure> {
     let evaluated = evaluate::evaluate(cache, module, &Grants::open(), grants.limits(), facts, manner)?;
     let plan = match evaluated.outcome {
         Ok(plan) => program::found(plan, facts),
-        Err(answered) => {
+        Err(failure) => {
             print::log(&evaluated.log);
-            return Err(failure::of_script(answered));
+            return Err(answered::of_script(failure, &module.name(), who_has));
         }
     };
     let refusals = match policy::check(plan.clone(), grants, facts).outcome {
@@ -164,10 +169,11 @@ fn refuse(
     plan: Plan,
     refusals: &[Refusal],
     audit: &mut Audit,
+    who_has: WhoHas<'_>,
 ) -> Result<Permit, Failure> {
     let script = request.module.name();
     let lacking = policy::lacking(&plan, &request.grants, facts);
-    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &request.module);
+    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &request.module, who_has);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
     if only_grants && approve::ask(&plan, facts.rootless, &message, &script) {
         let granted = lacking.tables();

@@ -22,7 +22,7 @@ use crate::{
     audit::Audit,
     cache::Cache,
     collect, decide,
-    failure::{Failure, Status},
+    failure::{self, Failure, Status},
     print,
     request::Request,
 };
@@ -118,7 +118,8 @@ impl<'a> Launch<'a> {
         // Records of all who live are not kept for as long as this one does.
         let Standing { gone, taken, .. } = self.standing()?;
         let facts = self.facts(host, &claim, &gone, taken)?;
-        let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit)?;
+        let who_has = |step: &Step| self.ledger.occupant(step).ok().flatten();
+        let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit, &who_has)?;
         let command = command_of(permit.plan(), &facts)?;
         // Until here a signal ends this process, and nothing is lost; from here on it waits its turn.
         let signals = Signals::block()?;
@@ -372,7 +373,7 @@ fn of_command(not_started: container::NotStarted, command: &[Argument], director
     let status = if missing { Status::NotFound } else { Status::CannotRun };
     let name = container::show_command(&command[..command.len().min(1)]);
     let meant = command.first().filter(|_| missing).and_then(|program| meant(program.as_str(), directory));
-    Failure::new(status, format!("cannot execute {name}: {}", not_started.error.source))
+    Failure::new(status, format!("cannot execute {name}: {}", failure::reason(&not_started.error.source)))
         .hint(meant.unwrap_or(not_started.error.hint))
 }
 
@@ -393,12 +394,10 @@ fn meant(program: &str, directory: &str) -> Option<String> {
         let hint = "the file is there: what is missing is the interpreter in its first line, or its loader";
         return there.then(|| hint.to_string());
     }
-    let whole = if there { format!("; did you mean {path}?") } else { "; type the whole path".to_string() };
+    let whole =
+        if there { format!("write its whole path, {path}") } else { "write its whole path".to_string() };
     match program.contains('/') {
-        true => Some(format!(
-            "a relative path begins in {}, as the command does{whole}",
-            show::log_line(directory)
-        )),
-        false => there.then(|| format!("a bare name is looked for in the usual directories only{whole}")),
+        true => Some(format!("it is looked for in {}, where the command starts; {whole}", show::log_line(directory))),
+        false => there.then(|| format!("a bare name is looked for in the usual directories only; {whole}")),
     }
 }

@@ -9,7 +9,11 @@ use nshost_policy::{
     wire::{Level, LogLine},
 };
 
-use crate::{failure::Failure, module::Module};
+use crate::{
+    answered::{Taken, WhoHas, taken},
+    failure::Failure,
+    module::Module,
+};
 
 /// A colour of a terminal, used only where there is one.
 #[derive(Clone, Copy)]
@@ -124,6 +128,7 @@ pub fn refusals(
     grants: &Grants,
     lacking: &Grants,
     module: &Module,
+    who_has: WhoHas<'_>,
 ) -> (String, String) {
     let denied = refusals.iter().any(|refusal| refusal.kind.is_denial());
     let asked = grants.file().map_or("no grants file was given".to_string(), |file| format!("asked: {file}"));
@@ -131,7 +136,7 @@ pub fn refusals(
     let (counted, script) = (counted(refusals), module.name());
     let mut message = format!("{verb}: {counted} of {script} ({asked}; nothing was touched)");
     for refusal in refusals {
-        message.push_str(&format!("\n  {}\n      {}", what(plan, refusal), why(refusal)));
+        message.push_str(&format!("\n  {}\n      {}", what(plan, refusal), why(plan, refusal, who_has)));
     }
     let tables = lacking.tables();
     let all = if refusals.iter().any(|r| r.kind == RefusalKind::Forbidden) { "the rest" } else { "it" };
@@ -159,14 +164,22 @@ fn what(plan: &Plan, refusal: &Refusal) -> String {
     }
 }
 
-fn why(refusal: &Refusal) -> String {
+fn why(plan: &Plan, refusal: &Refusal, who_has: WhoHas<'_>) -> String {
     match refusal.kind {
         RefusalKind::Denied => {
             let other = if refusal.step.is_none() { "; or the script asks for one of its own" } else { "" };
             format!("needs a grant: {} {}{other}", refusal.capability, refusal.subject)
         }
         RefusalKind::Forbidden => refusal.hint.trim_start_matches("# ").to_string(),
-        RefusalKind::Conflict => format!("taken: {}", refusal.hint),
+        RefusalKind::Conflict => {
+            let step = refusal.step.and_then(|step| plan.steps().get(step));
+            match step.and_then(|step| taken(step, who_has)) {
+                Some(Taken { whose, operator, author }) => format!(
+                    "taken: {whose}\n      for the operator: {operator}\n      for the author: {author}"
+                ),
+                None => format!("taken: {}", refusal.hint),
+            }
+        }
         RefusalKind::Unsupported => format!("not possible here: {}", refusal.hint),
     }
 }

@@ -9,6 +9,8 @@ use std::{
 use nix::errno::Errno;
 use nshost_plan::show;
 
+use crate::Occupant;
+
 /// What went wrong, on what, why, and what to do.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -17,8 +19,8 @@ pub enum Error {
     Taken {
         /// What is held: `name veth0`, `network 10.0.0.0/24`, `port tcp 80`, `container name web`.
         what: String,
-        /// The holder's name, or its id if it has none.
-        by: String,
+        /// Who has it.
+        by: Box<Occupant>,
     },
     /// Every instance number is held by an entry.
     Full {
@@ -125,9 +127,7 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Error::Taken { .. } => {
-                "end that container (`nshost gc` if it was killed), or ask for another".into()
-            }
+            Error::Taken { by, .. } => format!("{}; or ask for another", by.remedy()),
             Error::Full { .. } => "end a container, or free what killed ones left with `nshost gc`".into(),
             Error::Busy { holder: Some(Holder { pid, stopped: true }), .. } => {
                 format!(
@@ -171,7 +171,7 @@ fn io_hint(source: &io::Error) -> &'static str {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Taken { what, by } => write!(f, "{what} is held by container {by}")?,
+            Error::Taken { what, by } => write!(f, "{what} belongs to {by}")?,
             Error::Full { instances } => write!(f, "all {instances} instance numbers are held")?,
             Error::Busy { lock, waited, holder } => {
                 write!(f, "{} was not released for {:.0?}", lock.display(), waited)?;

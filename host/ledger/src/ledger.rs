@@ -6,7 +6,7 @@ use nshost_plan::Namespace;
 use nshost_policy::Permit;
 
 use crate::{
-    Claim, Collection, ContainerName, Error, Host, HostLock, Life, Receipt, Record, Standing,
+    Claim, Collection, ContainerName, Error, Host, HostLock, Life, Occupant, Receipt, Record, Standing,
     claim::{new_macs, new_zone},
     collect::collection,
     ids::Ids,
@@ -27,8 +27,8 @@ pub struct Origin {
 /// The open ledger, for the host on which it was opened. For one thread.
 #[derive(Debug)]
 pub struct Ledger {
-    store: Rc<Store>,
-    host: Host,
+    pub(crate) store: Rc<Store>,
+    pub(crate) host: Host,
     /// A commit opens only entries that came since the last look. Names of entries never come again, and
     /// what one holds never changes, but it may be let go: what seems to collide is looked at again.
     known: RefCell<Known>,
@@ -153,10 +153,10 @@ impl Ledger {
                 continue;
             }
             let seen = look(&self.store, &self.host, &name, &mut buffer)?;
-            let Seen::Container { life: Life::Living | Life::Dead, record, .. } = seen else { continue };
+            let Seen::Container { life: life @ (Life::Living | Life::Dead), record, .. } = seen else { continue };
             let held = self.host.has(&record).then(|| Reservation::of(&record));
             if let Some(what) = held.and_then(|held| mine.collision(&held)) {
-                let by = record.name.map_or(record.id, ContainerName::into);
+                let by = Box::new(Occupant::of(&self.store, &name, life, &record));
                 return Err(Error::Taken { what, by });
             }
         }

@@ -32,7 +32,7 @@ fn taken(result: Result<nshost_ledger::Receipt, Error>) -> (String, String) {
         error @ Error::Taken { .. } => {
             assert!(error.is_conflict());
             let Error::Taken { what, by } = error else { unreachable!() };
-            (what, by)
+            (what, by.name)
         }
         other => panic!("{other}"),
     }
@@ -71,7 +71,7 @@ fn what_one_has_no_other_gets() {
     assert_ne!(nameless.record().id, also.record().id);
     assert_eq!(taken(commit(&ledger, &web_without_name())).1, "web");
     let error = commit(&ledger, &web_without_name()).unwrap_err();
-    assert_eq!(error.to_string(), "name veth0 is held by container web");
+    assert!(error.to_string().starts_with("name veth0 belongs to container web"), "{error}");
 }
 
 fn web_without_name() -> Want {

@@ -5,12 +5,13 @@ use nshost_kernel::{
     facts::{self, HostFacts},
     host, rootless,
 };
-use nshost_ledger::{Directory, Standing};
-use nshost_plan::{Facts, Namespace, Plan, show};
+use nshost_ledger::{Directory, Ledger, Standing};
+use nshost_plan::{Facts, Namespace, Plan, Step, show};
 use nshost_policy::{self as policy, Grants};
 use serde_json::json;
 
 use crate::{
+    answered::WhoHas,
     cache::Cache,
     cli::{json, shared::Script},
     decide::{self, Opinion},
@@ -40,8 +41,10 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     decide::bound_to(&request.grants, &request.module)?;
     // Who this is decides where the cache lies, and a private host changes that.
     let cache = Cache::open();
-    let (facts, impossible) = host_facts(&request)?;
-    let opinion = decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner)?;
+    let (facts, ledger, impossible) = host_facts(&request)?;
+    let who_has = |step: &Step| ledger.as_ref()?.occupant(step).ok().flatten();
+    let opinion =
+        decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner, &who_has)?;
     if arguments.suggest_grants {
         let grants = policy::suggest(&opinion.plan, &facts).for_script(*request.module.digest());
         print::result(&grants.to_toml())?;
@@ -63,7 +66,7 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
             .concat(),
         )?;
     }
-    let status = verdict(&request, &opinion, &facts, has_grants)?;
+    let status = verdict(&request, &opinion, &facts, has_grants, &who_has)?;
     impossible.map_or(Ok(status), Err)
 }
 
@@ -74,7 +77,13 @@ fn shared_in_words(plan: &Plan) -> String {
 }
 
 /// Without any grants given, a plan is only shown; what it would need is `--suggest-grants`' to say.
-fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool) -> Result<u8, Failure> {
+fn verdict(
+    request: &Request,
+    opinion: &Opinion,
+    facts: &Facts,
+    has_grants: bool,
+    who_has: WhoHas<'_>,
+) -> Result<u8, Failure> {
     let denied = opinion.refusals.iter().any(|refusal| refusal.kind.is_denial());
     let refused: Vec<_> =
         opinion.refusals.iter().filter(|r| has_grants || !r.kind.is_denial()).cloned().collect();
@@ -86,21 +95,22 @@ fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool
         false => Grants::none(),
     };
     let (message, hint) =
-        print::refusals(&opinion.plan, &refused, &request.grants, &lacking, &request.module);
+        print::refusals(&opinion.plan, &refused, &request.grants, &lacking, &request.module, who_has);
     let status = if denied && has_grants { Status::Denied } else { Status::Nshost };
     Err(Failure::new(status, message).hint(hint))
 }
 
 /// What a launch by the same user would know, without reserving anything; and why there can be none.
-fn host_facts(request: &Request) -> Result<(Facts, Option<Failure>), Failure> {
+fn host_facts(request: &Request) -> Result<(Facts, Option<Ledger>, Option<Failure>), Failure> {
     let rootless = !nix::unistd::geteuid().is_root();
     let state = nshost_ledger::default_directory();
     // Where nothing was launched so far, no directory is made only to look.
     let state = if state.exists() { Directory::open(&state).ok() } else { None };
     let entered = if rootless { rootless::enter_private_host() } else { Ok(()) };
     let mut socket = Socket::route()?;
-    let standing = match state.zip(host::current(&socket).ok()) {
-        Some((state, here)) => state.ledger(here).standing()?,
+    let ledger = state.zip(host::current(&socket).ok()).map(|(state, here)| state.ledger(here));
+    let standing = match &ledger {
+        Some(ledger) => ledger.standing()?,
         None => Standing::default(),
     };
     let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
@@ -109,7 +119,7 @@ fn host_facts(request: &Request) -> Result<(Facts, Option<Failure>), Failure> {
         host = like_a_private_one(host);
     }
     let facts = decide::facts(host, request, lowest_free(&standing), standing.taken, rootless);
-    Ok((facts, entered.err().map(Failure::from)))
+    Ok((facts, ledger, entered.err().map(Failure::from)))
 }
 
 /// Where no private host can be made, a plan can still be looked at: with nothing there but the loopback.

@@ -93,18 +93,32 @@ fn unread(path: &Path, script: &Path, error: &io::Error) -> Failure {
     ))
 }
 
+/// The text of a grants file, or what it is instead, and what to do.
+fn grants_text(bytes: Vec<u8>) -> Result<String, (String, &'static str)> {
+    const USAGE: &str = "nshost run --grants GRANTS.toml SCRIPT.wasm";
+    if bytes.starts_with(b"\0asm") {
+        return Err(("--grants wants TOML, and this is WebAssembly: are the two files swapped?".to_string(), USAGE));
+    }
+    if bytes.len() as u64 > MAX_GRANTS {
+        return Err(("larger than 1 MiB, too large for grants".to_string(), "is this the file that was meant?"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        (format!("--grants wants TOML, and this is no text: byte {} is not UTF-8", at + 1), USAGE)
+    })
+}
+
 fn read_grants(path: &Path, script: &Path) -> Result<Grants, Failure> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
         .open(path)
-        .and_then(|file| file.take(MAX_GRANTS + 1).read_to_string(&mut text))
+        .and_then(|file| file.take(MAX_GRANTS + 1).read_to_end(&mut bytes))
         .map_err(|error| unread(path, script, &error))?;
-    if text.len() as u64 > MAX_GRANTS {
-        let path = show::quote(&path.to_string_lossy());
-        return Err(Failure::ours(format!("{path} is larger than 1 MiB, too large for grants")));
-    }
+    let text = grants_text(bytes).map_err(|(what, hint)| {
+        Failure::ours(format!("grants file {}: {what}", show::quote(&path.to_string_lossy()))).hint(hint)
+    })?;
     // From here on the path is only told, in messages and audits: it may hold anything.
     let told = show::log_line(&path.to_string_lossy());
     Grants::parse(&text, &told).map_err(|error| Failure::ours(error.to_string()))
