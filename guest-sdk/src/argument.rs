@@ -32,10 +32,14 @@ pub fn address(text: &str) -> Result<IpAddr> {
 }
 
 /// A number of something within a range.
-pub fn number<T: FromStr + PartialOrd + Display>(what: &str, text: &str, range: RangeInclusive<T>) -> Result<T> {
-    read(text).filter(|number| range.contains(number)).ok_or_else(|| {
-        wrong(text, &format!("a number of {what}: {} to {}", range.start(), range.end()))
-    })
+pub fn number<T: FromStr + PartialOrd + Display>(
+    what: &str,
+    text: &str,
+    range: RangeInclusive<T>,
+) -> Result<T> {
+    read(text)
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| wrong(text, &format!("a number of {what}: {} to {}", range.start(), range.end())))
 }
 
 fn read<T: FromStr>(text: &str) -> Option<T> {
@@ -67,6 +71,9 @@ mod tests {
         assert_eq!(say(ports("80-99999").unwrap_err()), "99999 is not a port: 1 to 65535");
         assert!(say(address("10.0.0.1/8").unwrap_err()).starts_with("\"10.0.0.1/8\" is not an address"));
         assert_eq!(number("hosts", "254", 1..=254), Ok(254));
-        assert_eq!(say(number("hosts", "x", 1..=254).unwrap_err()), "\"x\" is not a number of hosts: 1 to 254");
+        assert_eq!(
+            say(number("hosts", "x", 1..=254).unwrap_err()),
+            "\"x\" is not a number of hosts: 1 to 254"
+        );
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::{
     Result,
-    error::answer,
     bindings::nshost::setup::{container, types},
+    error::answer,
 };
 
 /// A kind of namespace (`namespaces(7)`).

@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod argument;
 #[allow(unsafe_code, missing_docs, clippy::all, reason = "generated from wit/setup.wit")]
 #[doc(hidden)]
 pub mod bindings;
-pub mod argument;
 mod cidr;
 pub mod container;
 mod error;

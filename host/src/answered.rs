@@ -13,15 +13,18 @@ pub type WhoHas<'a> = &'a dyn Fn(&Step) -> Option<(String, Occupant)>;
 /// What the worker or the compiler answered about the script of this name.
 pub fn of_script(answered: Answered, name: &str, who_has: WhoHas<'_>) -> Failure {
     match answered {
-        Answered::Script { why, at, asked } => of_setup(why, at, asked.and_then(|step| taken(&step, who_has))),
+        Answered::Script { why, at, asked } => {
+            of_setup(why, at, asked.and_then(|step| taken(&step, who_has)))
+        }
         Answered::Panic { message, at } => {
             let at = at.map_or_else(String::new, |at| format!(" at {}", on_one_line(&at)));
             Failure::new(Status::Script, format!("the script panicked{at}: {}", further_in(&message)))
         }
-        Answered::Exit(status) => {
-            Failure::new(Status::Script, format!("the script left by exit({status}) instead of returning from setup"))
-                .hint("for the author: return Ok(()), or an error that says why not")
-        }
+        Answered::Exit(status) => Failure::new(
+            Status::Script,
+            format!("the script left by exit({status}) instead of returning from setup"),
+        )
+        .hint("for the author: return Ok(()), or an error that says why not"),
         Answered::Budget { name, limit, unit } => of_budget(&name, limit, &unit),
         Answered::Trap(reason) => {
             Failure::new(Status::Script, format!("the script crashed: {}", on_one_line(&reason)))
@@ -91,11 +94,13 @@ fn of_setup(error: ScriptError, at: Option<String>, taken: Option<Taken>) -> Fai
             let place = place.map_or_else(String::new, |place| format!("{place}: "));
             let what = format!("{}: {}", on_one_line(&subject), on_one_line(&hint));
             let message = format!("the script asked for what cannot be:\n  {place}{what}");
-            Failure::new(Status::Script, message).hint("for the author: nothing was run")
+            Failure::new(Status::Script, message).hint("a mistake of the script's: nothing was run")
         }
         ScriptError::Conflict { subject, hint, .. } => match taken {
-            Some(Taken { whose, operator, author }) => Failure::new(Status::Nshost, format!("taken: {whose}"))
-                .hint(format!("for the operator: {operator}\n{}", for_author(author))),
+            Some(Taken { whose, operator, author }) => {
+                Failure::new(Status::Nshost, format!("taken: {whose}"))
+                    .hint(format!("for the operator: {operator}\n{}", for_author(author)))
+            }
             None => Failure::new(Status::Nshost, format!("taken: {}", on_one_line(&subject)))
                 .hint(for_author(&on_one_line(&hint))),
         },
@@ -125,16 +130,23 @@ fn budget(name: &str) -> Option<Budget> {
     let (key, unit, most, usual) = match name {
         "wall time" => ("wall-ms", 1, MAX.wall_ms.into(), "a loop without end, usually"),
         "memory" => ("memory-mib", 1 << 20, MAX.memory_bytes, "a list that grows without end, usually"),
-        "table elements" => ("table-elements", 1, MAX.table_elements.into(), "a table that grows without end"),
+        "table elements" => {
+            ("table-elements", 1, MAX.table_elements.into(), "a table that grows without end")
+        }
         "instances" => ("instances", 1, MAX.instances.into(), "a component made of very many"),
         "host calls" => ("host-calls", 1, MAX.host_calls.into(), "a host function asked in a loop, usually"),
         "copied bytes" => ("copied-kib", 1 << 10, MAX.copied_bytes.into(), "very long texts, or very many"),
         "steps" => ("steps", 1, MAX.steps.into(), "a plan with very many steps"),
         "log" => ("log-kib", 1 << 10, MAX.log_bytes.into(), "lines for the operator in a loop, usually"),
-        COMPILE_TIME => ("compile-ms", 1, MAX.compile_ms.into(), "a script with a whole interpreter in it, usually"),
-        COMPILE_MEMORY => {
-            ("compile-memory-mib", 1, MAX.compile_memory_bytes >> 20, "a script with a whole interpreter in it, usually")
+        COMPILE_TIME => {
+            ("compile-ms", 1, MAX.compile_ms.into(), "a script with a whole interpreter in it, usually")
         }
+        COMPILE_MEMORY => (
+            "compile-memory-mib",
+            1,
+            MAX.compile_memory_bytes >> 20,
+            "a script with a whole interpreter in it, usually",
+        ),
         _ => return None,
     };
     Some(Budget { key, unit, most, usual })
@@ -142,13 +154,13 @@ fn budget(name: &str) -> Option<Budget> {
 
 fn of_budget(name: &str, limit: u64, unit: &str) -> Failure {
     let said = match unit {
-        "" => limit.to_string(),
+        "bytes" if limit.is_multiple_of(1 << 20) => format!("{} MiB", limit >> 20),
+        "bytes" if limit.is_multiple_of(1 << 10) => format!("{} KiB", limit >> 10),
+        unit if unit.is_empty() || name.ends_with(unit) => limit.to_string(),
         unit => format!("{limit} {}", on_one_line(unit)),
     };
-    let failure = Failure::new(
-        Status::Budget,
-        format!("the script used up its budget: {}, {said}", on_one_line(name)),
-    );
+    let failure =
+        Failure::new(Status::Budget, format!("the script used up its budget: {}, {said}", on_one_line(name)));
     let Some(Budget { key, unit, most, usual }) = budget(name) else {
         return failure.hint("for the author: ask for fewer steps, and shorter ones; no grant gives more");
     };

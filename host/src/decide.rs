@@ -173,7 +173,8 @@ fn refuse(
 ) -> Result<Permit, Failure> {
     let script = request.module.name();
     let lacking = policy::lacking(&plan, &request.grants, facts);
-    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &request.module, who_has);
+    let (message, hint) =
+        print::refusals(&plan, refusals, &request.grants, &lacking, &request.module, who_has);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
     if only_grants && approve::ask(&plan, facts.rootless, &message, &script) {
         let granted = lacking.tables();

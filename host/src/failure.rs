@@ -88,7 +88,9 @@ impl Failure {
 pub fn reason(error: &dyn fmt::Display) -> String {
     let text = error.to_string();
     match text.rsplit_once(" (os error ") {
-        Some((words, number)) if number.strip_suffix(')').is_some_and(|n| n.parse::<u32>().is_ok()) => words.to_string(),
+        Some((words, number)) if number.strip_suffix(')').is_some_and(|n| n.parse::<u32>().is_ok()) => {
+            words.to_string()
+        }
         _ => text,
     }
 }
@@ -102,17 +104,26 @@ fn of_file(path: &Path, error: &io::Error) -> String {
             _ => "is the name right, and this the directory from where it leads?".to_string(),
         },
         ErrorKind::PermissionDenied => {
-            format!("user {} may not: give it the right (`ls -l` tells whose it is), or be who has it", geteuid())
+            format!(
+                "user {} may not: give it the right (`ls -l` tells whose it is), or be who has it",
+                geteuid()
+            )
         }
         ErrorKind::IsADirectory => "it is a directory: name a file in it".to_string(),
-        ErrorKind::NotADirectory => "something in its path is a file, where a directory should be".to_string(),
+        ErrorKind::NotADirectory => {
+            "something in its path is a file, where a directory should be".to_string()
+        }
         ErrorKind::ReadOnlyFilesystem => "name one on a file system that can be written".to_string(),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space on its file system".to_string(),
-        ErrorKind::FileTooLarge => "raise this shell's limit on the size of files: `ulimit -f unlimited`".to_string(),
+        ErrorKind::FileTooLarge => {
+            "raise this shell's limit on the size of files: `ulimit -f unlimited`".to_string()
+        }
         _ if error.raw_os_error() == Some(nix::libc::ELOOP) => {
             "it is a symbolic link, or leads through too many: name the file itself".to_string()
         }
-        _ if error.raw_os_error() == Some(nix::libc::ENXIO) => "it is a pipe or socket that nobody reads".to_string(),
+        _ if error.raw_os_error() == Some(nix::libc::ENXIO) => {
+            "it is a pipe or socket that nobody reads".to_string()
+        }
         _ => String::new(),
     }
 }

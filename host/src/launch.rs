@@ -391,13 +391,19 @@ fn meant(program: &str, directory: &str) -> Option<String> {
     let path = std::path::absolute(program).ok()?;
     let (there, path) = (path.is_file(), show::log_line(&path.to_string_lossy()));
     if program.starts_with('/') {
-        let hint = "the file is there: what is missing is the interpreter in its first line, or its loader";
-        return there.then(|| hint.to_string());
+        return Some(match there {
+            true => "the file is there: what is missing is the interpreter in its first line, or its loader"
+                .into(),
+            false => "nothing is at this path: is it installed?".into(),
+        });
     }
     let whole =
         if there { format!("write its whole path, {path}") } else { "write its whole path".to_string() };
     match program.contains('/') {
-        true => Some(format!("it is looked for in {}, where the command starts; {whole}", show::log_line(directory))),
+        true => Some(format!(
+            "it is looked for in {}, where the command starts; {whole}",
+            show::log_line(directory)
+        )),
         false => there.then(|| format!("a bare name is looked for in the usual directories only; {whole}")),
     }
 }

@@ -69,7 +69,7 @@ pub fn progress(text: &str) {
 pub fn failure(failure: &Failure) {
     line(&format!("{} {}", inked(Ink::Red, "nshost:"), failure.message));
     for hint in failure.hint.lines() {
-        line(&format!("  {}", inked(Ink::Dim, hint)));
+        line(&if hint.is_empty() { String::new() } else { format!("  {}", inked(Ink::Dim, hint)) });
     }
     for other in &failure.besides {
         self::failure(other);

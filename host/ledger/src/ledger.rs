@@ -153,7 +153,9 @@ impl Ledger {
                 continue;
             }
             let seen = look(&self.store, &self.host, &name, &mut buffer)?;
-            let Seen::Container { life: life @ (Life::Living | Life::Dead), record, .. } = seen else { continue };
+            let Seen::Container { life: life @ (Life::Living | Life::Dead), record, .. } = seen else {
+                continue;
+            };
             let held = self.host.has(&record).then(|| Reservation::of(&record));
             if let Some(what) = held.and_then(|held| mine.collision(&held)) {
                 let by = Box::new(Occupant::of(&self.store, &name, life, &record));

@@ -85,7 +85,9 @@ fn parent_of(pid: i32) -> Option<i32> {
 /// An entry is written when its container starts, and then again when it has ended.
 fn age(store: &Store, name: &EntryName) -> Option<Duration> {
     let written = fstat(store.read(name).ok()?).ok()?.st_mtime;
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(written.try_into().ok()?)).ok()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(written.try_into().ok()?))
+        .ok()
 }
 
 impl Ledger {
@@ -95,7 +97,9 @@ impl Ledger {
         let (mine, mut buffer) = (Reservation::of_step(step), Vec::new());
         for name in self.store.list()?.entries {
             let seen = look(&self.store, &self.host, &name, &mut buffer)?;
-            let Seen::Container { life: life @ (Life::Living | Life::Dead), record, .. } = seen else { continue };
+            let Seen::Container { life: life @ (Life::Living | Life::Dead), record, .. } = seen else {
+                continue;
+            };
             let held = self.host.has(&record).then(|| Reservation::of(&record));
             if let Some(what) = held.and_then(|held| mine.collision(&held)) {
                 return Ok(Some((what, Occupant::of(&self.store, &name, life, &record))));
@@ -111,8 +115,11 @@ mod tests {
 
     #[test]
     fn what_is_known_of_it_is_told() {
-        let occupant = |launcher, age: Option<u64>, dead| {
-            Occupant { name: "web".into(), launcher, age: age.map(Duration::from_secs), dead }
+        let occupant = |launcher, age: Option<u64>, dead| Occupant {
+            name: "web".into(),
+            launcher,
+            age: age.map(Duration::from_secs),
+            dead,
         };
         for (occupant, words, remedy) in [
             (occupant(Some(7), Some(1), false), "container web (pid 7, for 1 second)", "kill 7"),

@@ -88,15 +88,36 @@ fn in_words(message: &str) -> String {
         (Some("unknown"), [typed, known @ ..]) if message.starts_with("unknown field") => {
             format!("there is no key or table `{typed}` here: {}", meant(typed, known))
         }
-        (Some("unknown"), [typed, known @ ..]) => format!("`{typed}` is none of what can be here: {}", meant(typed, known)),
+        (Some("unknown"), [typed, known @ ..]) => {
+            format!("`{typed}` is none of what can be here: {}", meant(typed, known))
+        }
         (Some("missing"), [name]) => format!("this table has no `{name}`, and needs it"),
         _ if message == "duplicate key" => "this stands here for the second time: keep one".to_string(),
-        _ if message.ends_with(", expected 1") => "this nshost knows grants of schema = 1, and no others".to_string(),
-        _ if message == "invalid type: sequence, expected a table with keys" => {
-            format!("{message}: [firewall] and [limits] stand in one pair of brackets")
+        _ if message.ends_with(", expected 1") => {
+            "this nshost knows grants of schema = 1, and no others".to_string()
         }
-        _ => message.to_string(),
+        _ => match message.split_once(", expected ") {
+            Some((found, wanted)) => of_type(found, wanted).unwrap_or_else(|| message.to_string()),
+            None => message.to_string(),
+        },
     }
+}
+
+/// A value of another type, or out of its range.
+fn of_type(found: &str, wanted: &str) -> Option<String> {
+    let wanted = if wanted == "a boolean" { "true or false" } else { wanted };
+    if let Some(value) = found.strip_prefix("invalid value: ") {
+        return Some(format!("{value} cannot be here: wanted is {wanted}"));
+    }
+    Some(match found.strip_prefix("invalid type: ")? {
+        "map" if wanted.starts_with("tables") => format!("one pair of brackets for two: wanted are {wanted}"),
+        "map" => format!("a table cannot be here: wanted is {wanted}"),
+        "sequence" if wanted == "a table with keys" => format!(
+            "a list, or a name in two pairs of brackets, cannot be here: wanted is {wanted}, like [limits] and [firewall]"
+        ),
+        "sequence" => format!("a list cannot be here: wanted is {wanted}"),
+        value => format!("{value} cannot be here: wanted is {wanted}"),
+    })
 }
 
 /// The one of `known` that is so near that it was meant, or all.
@@ -104,7 +125,9 @@ fn meant(typed: &str, known: &[&str]) -> String {
     let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
     let near = known.iter().map(|name| (distance(&plain(typed), name), name)).min();
     match near {
-        Some((distance, name)) if distance <= (name.len().div_ceil(3)).min(2) => format!("did you mean `{name}`?"),
+        Some((distance, name)) if distance <= (name.len().div_ceil(3)).min(2) => {
+            format!("did you mean `{name}`?")
+        }
         _ => format!("there is {}", known.join(", ")),
     }
 }

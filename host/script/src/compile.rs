@@ -8,7 +8,12 @@ use crate::{engine, failure::one_line};
 /// Compiles a component for this machine's processor, or says why it cannot be a setup script.
 pub fn compile(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, String> {
     recognise(module)?;
-    engine.precompile_component(module).map_err(|error| one_line(&error))
+    engine.precompile_component(module).map_err(|error| {
+        let what = one_line(&error);
+        format!(
+            "{what}\nif it was copied, copy it again; if not, its tools made what this nshost does not take"
+        )
+    })
 }
 
 /// An engine that compiles and does not run. To be made before the lock: wasmtime installs its signal
@@ -30,31 +35,38 @@ pub(crate) fn recognise(module: &[u8]) -> Result<(), String> {
         (Some(MAGIC), Some(CORE)) => Err("it is a core WebAssembly module, not a component\n\
              `wasm-tools component new` makes one of it; or build with --target wasm32-wasip2, which does"
             .into()),
-        (Some(MAGIC), Some(_)) => {
-            Err("it is WebAssembly of a version that this host does not know\n\
+        (Some(MAGIC), Some(_)) => Err("it is WebAssembly of a version that this host does not know\n\
                  build it with tools that make components (binary format 0x1000d)"
-                .into())
+            .into()),
+        (Some(MAGIC), None) => {
+            Err("it is WebAssembly that ends in its first 8 bytes\nbuild or copy it again".into())
         }
-        (Some(MAGIC), None) => Err("it is WebAssembly that ends in its first 8 bytes\nbuild or copy it again".into()),
         _ => Err(what_else(module)),
     }
+}
+
+/// A line of TOML that says nothing; no attribute of Rust's, and no interpreter's name.
+fn is_comment(line: &str) -> bool {
+    line.starts_with('#') && !line.starts_with("#[") && !line.starts_with("#!")
 }
 
 /// What it seems to be that is not WebAssembly, and what to do.
 fn what_else(module: &[u8]) -> String {
     const BUILD: &str = "build it with `cargo build --release --target wasm32-wasip2`";
-    let text = std::str::from_utf8(&module[..module.len().min(256)]).map(str::trim_start).unwrap_or_default();
+    let text = module.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim_start();
     let begins = |beginnings: &[&str]| beginnings.iter().any(|beginning| text.starts_with(beginning));
     if module.starts_with(b"\x7fELF") {
         return format!("it is a program for this machine (ELF), not WebAssembly\n{BUILD}");
     }
-    if module.starts_with(b"\x1f\x8b") || module.starts_with(b"\x28\xb5\x2f\xfd") || module.starts_with(b"PK") {
+    if module.starts_with(b"\x1f\x8b") || module.starts_with(b"\x28\xb5\x2f\xfd") || module.starts_with(b"PK")
+    {
         return "it is a compressed file, not WebAssembly\nunpack it first".to_string();
     }
     if begins(&["(component", "(module"]) {
         return "it is WebAssembly's text, not its binary form\n`wasm-tools parse FILE -o FILE.wasm` makes that".to_string();
     }
-    if begins(&["schema", "script =", "[[", "["]) {
+    let mut lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !is_comment(line));
+    if lines.next().is_some_and(|line| line.starts_with("schema") || line.starts_with('[')) {
         return "it is TOML, not WebAssembly: is it a grants file?\nthat goes after --grants: nshost run --grants FILE SCRIPT".to_string();
     }
     if begins(&["#!"]) {

@@ -13,7 +13,9 @@ pub(crate) fn check(engine: &Engine, component: &Component) -> Result<(), String
         // Whether its type is right is for the binding to see: it knows the contract's.
         return match export.ty {
             ComponentItem::ComponentFunc(_) => Ok(()),
-            _ => Err("its `setup` is not a function; bind to guest-sdk/wit, which says what it is".to_string()),
+            _ => {
+                Err("its `setup` is not a function; bind to guest-sdk/wit, which says what it is".to_string())
+            }
         };
     }
     let names: Vec<&str> = kind.exports(engine).map(|(name, _)| name).collect();

@@ -98,7 +98,9 @@ pub(crate) fn of_script(gave_up: types::Failure, taken: Option<(String, Step)>) 
         Error::Other(text) => ScriptError::Other(text.as_deref().map(clip)),
     };
     let asked = match (&why, taken) {
-        (ScriptError::Conflict { subject, .. }, Some((told, step))) if told == *subject => Some(Box::new(step)),
+        (ScriptError::Conflict { subject, .. }, Some((told, step))) if told == *subject => {
+            Some(Box::new(step))
+        }
         _ => None,
     };
     Failure::Script { why, at: gave_up.at.as_deref().map(clip), asked }

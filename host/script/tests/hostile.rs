@@ -317,7 +317,8 @@ fn a_scripts_own_error_is_bounded() {
             (i32.store (i32.const 28) (i32.const 4096))
             (i32.store (i32.const 32) (i32.const 61440))
             (i32.const 16))";
-    let Err(Failure::Script { why: ScriptError::Other(Some(text)), .. }) = evaluate(&plain(fields), &question()).outcome
+    let Err(Failure::Script { why: ScriptError::Other(Some(text)), .. }) =
+        evaluate(&plain(fields), &question()).outcome
     else {
         panic!("not the script's error")
     };

@@ -61,9 +61,11 @@ fn a_component_without_setup_is_named_so() {
         );
         unfit(&wat(&text))
     };
-    for (name, said) in
-        [("wasi:cli/run@0.2.3", "a `main`"), ("wasi:http/incoming-handler@0.2.0", "HTTP"), ("a:b/c@1.0.0", "a:b/c")]
-    {
+    for (name, said) in [
+        ("wasi:cli/run@0.2.3", "a `main`"),
+        ("wasi:http/incoming-handler@0.2.0", "HTTP"),
+        ("a:b/c@1.0.0", "a:b/c"),
+    ] {
         let reason = exporting(name);
         assert!(reason.starts_with(add) && reason.contains(said), "{name}: {reason}");
     }
@@ -92,6 +94,8 @@ fn what_is_not_a_component_is_named_so() {
         (b"(module", "text"),
         (b"schema = 1\n", "TOML"),
         (b"\n[[link]]\n", "TOML"),
+        (b"# What it may\n\nschema = 1\n", "TOML"),
+        (b"#[no_mangle]\n", "source"),
         (b"use nshost_sdk::prelude::*;", "source"),
     ] {
         let reason = uncompiled(bytes);

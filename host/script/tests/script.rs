@@ -96,7 +96,8 @@ fn a_denial_is_a_value_that_a_script_can_return() {
     let mut question = question();
     question.grants = Grants::none();
     let answer = evaluate(&module, &question);
-    let Err(Failure::Script { why: ScriptError::Denied { capability, subject, hint }, .. }) = answer.outcome else {
+    let Err(Failure::Script { why: ScriptError::Denied { capability, subject, hint }, .. }) = answer.outcome
+    else {
         panic!("{:?}", answer.outcome)
     };
     assert_eq!(capability, "link");

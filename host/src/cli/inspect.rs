@@ -63,8 +63,11 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
             "" => "may ask for: nothing\n".to_string(),
             names => format!("may ask for:\n{names}"),
         };
-        let kind =
-            if is_setup_script { "a setup script" } else { "not a setup script: it does not export setup" };
+        let kind = if is_setup_script {
+            "a setup script"
+        } else {
+            "not a setup script: it exports no `setup`; in Rust add nshost_sdk::setup!(setup);"
+        };
         format!(
             "{}: {kind}\ndigest  sha256:{digest}\nsdk     {}\n{asks}{besides}{}",
             module.name(),

@@ -97,10 +97,16 @@ fn unread(path: &Path, script: &Path, error: &io::Error) -> Failure {
 fn grants_text(bytes: Vec<u8>) -> Result<String, (String, &'static str)> {
     const USAGE: &str = "nshost run --grants GRANTS.toml SCRIPT.wasm";
     if bytes.starts_with(b"\0asm") {
-        return Err(("--grants wants TOML, and this is WebAssembly: are the two files swapped?".to_string(), USAGE));
+        return Err((
+            "--grants wants TOML, and this is WebAssembly: are the two files swapped?".to_string(),
+            USAGE,
+        ));
     }
     if bytes.len() as u64 > MAX_GRANTS {
-        return Err(("larger than 1 MiB, too large for grants".to_string(), "is this the file that was meant?"));
+        return Err((
+            "larger than 1 MiB, too large for grants".to_string(),
+            "is this the file that was meant?",
+        ));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

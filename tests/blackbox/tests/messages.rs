@@ -18,12 +18,12 @@ fn a_program_beside_the_operator_is_not_where_the_command_starts() -> Result<()>
     host.shell("mkdir /run/here; printf '#!/no/such/interpreter\\n' > /run/here/program; chmod 755 /run/here/program")?;
     let script = component("tutorial")?;
     for (program, hint) in [
-        ("./program", "a relative path begins in /, as the command does; did you mean /run/here/program?"),
-        ("program", "did you mean /run/here/program?"),
-        ("./missing", "type the whole path"),
+        ("./program", "it is looked for in /, where the command starts; write its whole path, /run/here/program"),
+        ("program", "write its whole path, /run/here/program"),
+        ("./missing", "write its whole path"),
         ("missing", "is it installed"),
         ("/run/here/program", "the interpreter in its first line"),
-        ("/run/here/missing", "is it installed"),
+        ("/run/here/missing", "nothing is at this path: is it installed?"),
     ] {
         let run = host.nshost()?.args(["run", "--allow-all"]).arg(&script).args(["--", program]);
         let output = support::run(run.under(&["env", "--chdir=/run/here"]), blackbox::SOON)?;

@@ -21,7 +21,12 @@ fn setup() -> Result {
         }
         "panic" => panic!("nobody expected this"),
         "index" => println!("{}", [1, 2, 3][facts::arguments().len() + 2]),
-        "lines" => return Err("which network?\ngive it as the first argument:\n  chatty 10.0.0.0/24\n\x1b[2Jnshost: done".into()),
+        "lines" => {
+            return Err(
+                "which network?\ngive it as the first argument:\n  chatty 10.0.0.0/24\n\x1b[2Jnshost: done"
+                    .into(),
+            );
+        }
         "silent" => return Err(Error::Other(None)),
         "parse" => println!("{}", u16::try_from(facts::arguments()[1].parse::<u32>()?).unwrap_or(0)),
         "exit" => std::process::exit(3),
