@@ -274,7 +274,12 @@ const PLANS: &[Case] = &[
     after(
         "printf 'schema = 1\\n[limits]\\ncompile-memory-mib = 1\\n' > g.toml",
         "a budget: compile memory",
-        "run --grants g.toml --fresh budget-compile.wasm",
+        "run --grants g.toml --fresh isolated.wasm -- true",
+    ),
+    after(
+        "printf 'schema = 1\\n[limits]\\ncompile-ms = 1\\n' > g.toml",
+        "a budget: compile time",
+        "run --grants g.toml --fresh isolated.wasm -- true",
     ),
     case("no plan of such a script either", "plan crash-division.wasm"),
 ];
@@ -656,7 +661,6 @@ fn components() -> Vec<(&'static str, Vec<u8>)> {
             )),
         ),
         ("budget-steps", hosted(&steps())),
-        ("budget-compile", setup("(drop (i32.const 7)) (i32.const 16)")),
     ]
 }
 

@@ -18,7 +18,10 @@ fn a_program_beside_the_operator_is_not_where_the_command_starts() -> Result<()>
     host.shell("mkdir /run/here; printf '#!/no/such/interpreter\\n' > /run/here/program; chmod 755 /run/here/program")?;
     let script = component("tutorial")?;
     for (program, hint) in [
-        ("./program", "it is looked for in /, where the command starts; write its whole path, /run/here/program"),
+        (
+            "./program",
+            "it is looked for in /, where the command starts; write its whole path, /run/here/program",
+        ),
         ("program", "write its whole path, /run/here/program"),
         ("./missing", "write its whole path"),
         ("missing", "is it installed"),
