@@ -22,7 +22,7 @@ impl Options {
                 Some(("out", link)) => options.out = Some(link.to_string()),
                 Some(("dns", servers)) => {
                     for server in servers.split(',') {
-                        argument::address(server)?;
+                        argument::address(server).map_err(|wrong| format!("{word:?}: {wrong}"))?;
                         options.dns.push(server.to_string());
                     }
                 }
