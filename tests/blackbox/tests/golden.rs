@@ -262,6 +262,9 @@ const PLANS: &[Case] = &[
     case("a crash: division by zero", "run --allow-all crash-division.wasm"),
     case("a crash: overflow", "run --allow-all crash-overflow.wasm"),
     case("a crash: a function pointer", "run --allow-all crash-pointer.wasm"),
+    case("a crash: a handle of its own making", "run --allow-all crash-handle.wasm"),
+    case("a crash: a result out of its memory", "run --allow-all crash-result.wasm"),
+    case("a crash: a result that is none", "run --allow-all crash-variant.wasm"),
     case("a crash: a float", "run --allow-all crash-float.wasm"),
     case("a budget: wall time", "run --allow-all budget-time.wasm"),
     case("a budget: memory", "run --allow-all budget-memory.wasm"),
@@ -288,7 +291,6 @@ const PLANS: &[Case] = &[
 const TAKEN: &[Case] = &[
     case("a link's name that another container has", "run --allow-all tutorial.wasm -- true"),
     case("the same, as a plan", "plan --allow-all tutorial.wasm"),
-    case("the same, of a script that goes on", "run --grants grants.toml remembered.wasm -- true"),
     case(
         "a network that another container has",
         "run --allow-all asks.wasm own=network veth=x,y host=169.254.1.5/24 -- true",
@@ -428,8 +430,9 @@ fn every_mistake_is_told_with_what_to_do() -> Result<()> {
     let desk = Desk::new()?;
     text += &section("What somebody has");
     let _listener = desk.host.start(["nc", "-l", "-k", "7777"])?;
+    // A plan that is remembered from when nobody had what it asks for.
+    desk.nshost()?.args(["plan", &format!("{HERE}/tutorial.wasm")]).run()?.expect(0)?;
     let _web = desk.web()?;
-    // Its plan was made while nobody had what it asks for.
     for case in TAKEN {
         text += &desk.told(case, None)?;
     }
@@ -635,13 +638,15 @@ fn components() -> Vec<(&'static str, Vec<u8>)> {
         ("future", importing("nshost:setup/container@0.2.0")),
         ("import", importing("example:host/files@1.0.0")),
         ("nocommand", setup("(i32.const 16)")),
-        ("remembered", fs::read(component("tutorial").expect("built")).expect("read")),
         ("crash-unreachable", setup("unreachable")),
         ("crash-stack", setup("(call $setup)")),
         ("crash-memory", setup("(i32.load (i32.const -4))")),
         ("crash-division", setup("(i32.div_u (i32.const 1) (i32.const 0))")),
         ("crash-overflow", setup("(i32.div_s (i32.const 0x80000000) (i32.const -1))")),
         ("crash-pointer", setup("(call_indirect (type $f) (i32.const 0)) (i32.const 16)")),
+        ("crash-handle", setup("(call $link.endpoint.up (i32.const 7) (i32.const 16)) (i32.const 16)")),
+        ("crash-result", setup("(i32.const -4)")),
+        ("crash-variant", setup("(i32.store (i32.const 16) (i32.const 77)) (i32.const 16)")),
         ("crash-float", setup("(i32.trunc_f32_s (f32.const nan))")),
         ("budget-time", forever("")),
         ("budget-memory", forever("(drop (memory.grow (i32.const 64)))")),
