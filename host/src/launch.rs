@@ -388,6 +388,11 @@ fn start_of(plan: &Plan) -> String {
 
 /// Why a program is not there whose name leads to a file, if one begins where the operator is.
 fn meant(program: &str, directory: &str) -> Option<String> {
+    if program.starts_with('-') {
+        return Some(
+            "what comes after -- is the command; nshost's own options stand before the script".into(),
+        );
+    }
     let path = std::path::absolute(program).ok()?;
     let (there, path) = (path.is_file(), show::log_line(&path.to_string_lossy()));
     if program.starts_with('/') {

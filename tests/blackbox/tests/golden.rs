@@ -5,6 +5,7 @@ use std::{cell::RefCell, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use blackbox::SOON;
+use nix::sys::signal::Signal;
 use support::{Host, Nshost, Output, Running, component, root_or_skip, wasi_component};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/messages.txt");
@@ -338,6 +339,7 @@ const COMMANDS: &[Case] = &[
         "a file that is no program",
         "run --allow-all isolated.wasm -- /run/here/words",
     ),
+    case("an option behind the --", "run --allow-all isolated.wasm -- --name web"),
     case("a directory for a command", "run --allow-all isolated.wasm -- /etc"),
     case("no command", "run --allow-all nocommand.wasm"),
 ];
@@ -432,10 +434,13 @@ fn every_mistake_is_told_with_what_to_do() -> Result<()> {
     let _listener = desk.host.start(["nc", "-l", "-k", "7777"])?;
     // A plan that is remembered from when nobody had what it asks for.
     desk.nshost()?.args(["plan", &format!("{HERE}/tutorial.wasm")]).run()?.expect(0)?;
-    let _web = desk.web()?;
+    let web = desk.web()?;
     for case in TAKEN {
         text += &desk.told(case, None)?;
     }
+    web.signal(Signal::SIGKILL)?;
+    web.finish(SOON)?;
+    text += &desk.told(&case("a launcher that was killed", "plan --allow-all tutorial.wasm"), None)?;
     wrong.extend(desk.wrong.take());
     let desk = Desk::new()?;
     text += &section("Where things are written");
@@ -585,7 +590,7 @@ fn steady(text: &str) -> String {
         let rest = &piece[word.len()..];
         let hex = word.bytes().all(|b| b.is_ascii_hexdigit());
         let number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-        let counted = ["pid ", "kill ", " for ", ".rs:"].iter().any(|before| steady.ends_with(before));
+        let counted = ["pid ", "kill ", "for ", ".rs:"].iter().any(|before| steady.ends_with(before));
         match word.len() {
             64 if hex => steady.push_str("DIGEST"),
             32 if hex => steady.push_str("ID"),
