@@ -42,7 +42,10 @@ impl Reservation {
                 Interface::End(_, Side::Container) => asked.addresses.push(address.cidr.address()),
                 Interface::Loopback => {}
             },
-            Step::Route(route) if route.interface.side() == Side::Host => asked.networks.push(route.to),
+            // It is refused for lying in a network, not for holding one.
+            Step::Route(route) if route.interface.side() == Side::Host => {
+                asked.addresses.push(route.to.address());
+            }
             Step::Forward(forward) => asked.forwards.push(*forward),
             Step::Masquerade(_)
             | Step::Route(_)
