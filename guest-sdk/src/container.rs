@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{
     Result,
     bindings::nshost::setup::{container, types},
+    error::answer,
 };
 
 /// A kind of namespace (`namespaces(7)`).
@@ -46,9 +47,10 @@ impl fmt::Debug for Namespace {
 /// container::unshare([UTS, IPC, PID, MOUNT, NETWORK])?;
 /// # Ok::<(), Error>(())
 /// ```
+#[track_caller]
 pub fn unshare(namespaces: impl IntoIterator<Item = Namespace>) -> Result {
     for namespace in namespaces {
-        (namespace.unshare)()?;
+        answer("container::unshare", (namespace.unshare)())?;
     }
     Ok(())
 }
@@ -58,11 +60,13 @@ pub fn unshare(namespaces: impl IntoIterator<Item = Namespace>) -> Result {
 /// With [`MOUNT`], and mounts that reach nobody else ([`USER`], [`PID`] or
 /// [`private_propagation`](crate::filesystem::private_propagation)), `/etc/hosts` has it before the host's lines, with the
 /// container's addresses or 127.0.1.1; but not a name with a space or a `#`.
+#[track_caller]
 pub fn hostname(name: &str) -> Result {
-    Ok(container::hostname(name)?)
+    answer("container::hostname", container::hostname(name))
 }
 
 /// Sets the NIS domain name, by the same rules.
+#[track_caller]
 pub fn domain_name(name: &str) -> Result {
-    Ok(container::domain_name(name)?)
+    answer("container::domain_name", container::domain_name(name))
 }

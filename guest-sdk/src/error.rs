@@ -1,6 +1,6 @@
 //! Why the host said no, and what a script says when it gives up.
 
-use std::{fmt, net::AddrParseError, num::ParseIntError};
+use std::{fmt, net::AddrParseError, num::ParseIntError, panic::Location};
 
 use crate::bindings::nshost::setup::types;
 
@@ -45,6 +45,7 @@ pub struct Denial {
     pub subject: String,
     /// What an operator would add to the grants file.
     pub hint: String,
+    at: At,
 }
 
 /// What is wrong, and what would be right.
@@ -56,6 +57,65 @@ pub struct Problem {
     pub subject: String,
     /// What to do instead.
     pub hint: String,
+    at: At,
+}
+
+/// Which call of the script's a host function said no to. Two errors are equal wherever they come from.
+#[derive(Clone, Copy)]
+struct At {
+    what: &'static str,
+    caller: &'static Location<'static>,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}:{}", self.what, self.caller.file(), self.caller.line())
+    }
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialEq for At {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for At {}
+
+/// What the host answered to `what`, for whoever called the function that calls this.
+#[track_caller]
+pub(crate) fn answer<T>(what: &'static str, answer: Result<T, types::Error>) -> Result<T> {
+    let at = At { what, caller: Location::caller() };
+    answer.map_err(|error| Error::told(error, at))
+}
+
+impl Error {
+    fn told(error: types::Error, at: At) -> Self {
+        let problem = |types::Problem { code, subject, hint }| Problem { code, subject, hint, at };
+        match error {
+            types::Error::Denied(types::Denial { capability, subject, hint }) => {
+                Error::Denied(Denial { capability, subject, hint, at })
+            }
+            types::Error::Invalid(told) => Error::Invalid(problem(told)),
+            types::Error::Conflict(told) => Error::Conflict(problem(told)),
+            types::Error::Unsupported(told) => Error::Unsupported(problem(told)),
+            types::Error::Other(message) => Error::Other(message),
+        }
+    }
+
+    fn at(&self) -> Option<String> {
+        let at = match self {
+            Error::Denied(denial) => denial.at,
+            Error::Invalid(problem) | Error::Conflict(problem) | Error::Unsupported(problem) => problem.at,
+            Error::Other(_) => return None,
+        };
+        Some(at.to_string())
+    }
 }
 
 impl fmt::Display for Error {
@@ -93,22 +153,24 @@ impl From<String> for Error {
     }
 }
 
+/// Says where, since it does not say what: [`argument`](crate::argument) has better words.
 impl From<ParseIntError> for Error {
+    #[track_caller]
     fn from(error: ParseIntError) -> Self {
-        Error::Other(Some(error.to_string()))
+        unread(&error, Location::caller())
     }
 }
 
+/// Says where, since it does not say what: [`argument`](crate::argument) has better words.
 impl From<AddrParseError> for Error {
+    #[track_caller]
     fn from(error: AddrParseError) -> Self {
-        Error::Other(Some(error.to_string()))
+        unread(&error, Location::caller())
     }
 }
 
-impl From<types::Problem> for Problem {
-    fn from(problem: types::Problem) -> Self {
-        Problem { code: problem.code, subject: problem.subject, hint: problem.hint }
-    }
+fn unread(error: &dyn fmt::Display, at: &Location<'_>) -> Error {
+    Error::Other(Some(format!("{error}, at {}:{}", at.file(), at.line())))
 }
 
 impl From<Problem> for types::Problem {
@@ -117,31 +179,19 @@ impl From<Problem> for types::Problem {
     }
 }
 
-impl From<types::Error> for Error {
-    fn from(error: types::Error) -> Self {
-        match error {
-            types::Error::Denied(types::Denial { capability, subject, hint }) => {
-                Error::Denied(Denial { capability, subject, hint })
-            }
-            types::Error::Invalid(problem) => Error::Invalid(problem.into()),
-            types::Error::Conflict(problem) => Error::Conflict(problem.into()),
-            types::Error::Unsupported(problem) => Error::Unsupported(problem.into()),
-            types::Error::Other(message) => Error::Other(message),
-        }
-    }
-}
-
-impl From<Error> for types::Error {
+impl From<Error> for types::Failure {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Denied(Denial { capability, subject, hint }) => {
+        let at = error.at();
+        let why = match error {
+            Error::Denied(Denial { capability, subject, hint, .. }) => {
                 types::Error::Denied(types::Denial { capability, subject, hint })
             }
             Error::Invalid(problem) => types::Error::Invalid(problem.into()),
             Error::Conflict(problem) => types::Error::Conflict(problem.into()),
             Error::Unsupported(problem) => types::Error::Unsupported(problem.into()),
             Error::Other(message) => types::Error::Other(message),
-        }
+        };
+        types::Failure { why, at }
     }
 }
 
@@ -149,28 +199,41 @@ impl From<Error> for types::Error {
 mod tests {
     use super::*;
 
-    fn problem() -> Problem {
-        Problem { code: "name-invalid".into(), subject: "\"a b\"".into(), hint: "use letters".into() }
+    fn problem() -> types::Problem {
+        types::Problem { code: "name-invalid".into(), subject: "\"a b\"".into(), hint: "use letters".into() }
     }
 
     #[test]
-    fn what_comes_from_the_host_goes_back_unchanged() {
-        let denial = Denial { capability: "link".into(), subject: "veth0".into(), hint: "[[link]]".into() };
-        for error in [
-            Error::Denied(denial),
-            Error::Invalid(problem()),
-            Error::Conflict(problem()),
-            Error::Unsupported(problem()),
-            Error::Other(Some("no".into())),
-            Error::Other(None),
+    fn what_comes_from_the_host_goes_back_unchanged_and_with_its_place() {
+        let denial =
+            types::Denial { capability: "link".into(), subject: "veth0".into(), hint: "[[link]]".into() };
+        for told in [
+            types::Error::Denied(denial),
+            types::Error::Invalid(problem()),
+            types::Error::Conflict(problem()),
+            types::Error::Unsupported(problem()),
         ] {
-            assert_eq!(Error::from(types::Error::from(error.clone())), error);
+            let (error, line) = (answer::<()>("link::veth", Err(told.clone())).unwrap_err(), line!());
+            let failure = types::Failure::from(error);
+            assert_eq!(format!("{:?}", failure.why), format!("{told:?}"));
+            assert_eq!(failure.at.unwrap(), format!("link::veth at {}:{line}", file!()));
         }
+        let failure = types::Failure::from(Error::Other(Some("no".into())));
+        assert!(failure.at.is_none(), "the script's own words are for the operator");
+    }
+
+    #[test]
+    fn what_does_not_say_what_says_where() {
+        let port = || -> Result<u16> { Ok("http".parse()?) };
+        let line = line!() - 1;
+        let text = format!("invalid digit found in string, at {}:{line}", file!());
+        assert_eq!(port(), Err(Error::Other(Some(text))));
     }
 
     #[test]
     fn a_message_says_what_and_what_to_do() {
-        assert_eq!(Error::Invalid(problem()).to_string(), "not valid: \"a b\"; use letters");
+        let invalid = answer::<()>("link::veth", Err(types::Error::Invalid(problem()))).unwrap_err();
+        assert_eq!(invalid.to_string(), "not valid: \"a b\"; use letters");
         assert_eq!(Error::from("out of luck").to_string(), "out of luck");
         assert_eq!(Error::Other(None).to_string(), "the setup script gave up");
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod argument;
 #[allow(unsafe_code, missing_docs, clippy::all, reason = "generated from wit/setup.wit")]
 #[doc(hidden)]
 pub mod bindings;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::{
     Result,
     bindings::nshost::setup::{address, link, route},
+    error::answer,
 };
 
 /// Makes a veth pair: two interfaces, each the other's wire (`ip link add HOST type veth peer name
@@ -18,13 +19,15 @@ use crate::{
 /// veth.container().address("169.254.1.2/30")?.up()?;
 /// # Ok::<(), Error>(())
 /// ```
+#[track_caller]
 pub fn veth(host: &str, container: &str) -> Result<Veth> {
-    Ok(Veth(link::Veth::create(host, container)?))
+    answer("link::veth", link::Veth::create(host, container)).map(Veth)
 }
 
 /// The container's own `lo`.
+#[track_caller]
 pub fn loopback() -> Result<Endpoint> {
-    Ok(Endpoint(link::loopback()?))
+    answer("link::loopback", link::loopback()).map(Endpoint)
 }
 
 /// A veth pair of the plan. Dropping it changes nothing.
@@ -55,32 +58,39 @@ impl Endpoint {
 
     /// Gives it an address with its prefix length, like `169.254.1.1/30` or `fd00::1/64` (`ip addr add`):
     /// a text or a [`Cidr`](crate::Cidr).
+    #[track_caller]
     pub fn address(self, address: impl ToString) -> Result<Self> {
-        address::add(&self.0, &address.to_string())?;
+        answer("address", address::add(&self.0, &address.to_string()))?;
         Ok(self)
     }
 
     /// Sets it up (`ip link set … up`).
+    #[track_caller]
     pub fn up(self) -> Result<Self> {
-        self.0.up()?;
+        answer("up", self.0.up())?;
         Ok(self)
     }
 
     /// Leads a network, like `10.0.0.0/8`, to this interface, on the side where it is: to the next
     /// hop `via`, which lies in the network of one of its addresses.
+    #[track_caller]
     pub fn route(self, destination: impl ToString, via: impl ToString) -> Result<Self> {
-        route::add(&self.0, &destination.to_string(), Some(&via.to_string()))?;
+        answer("route", route::add(&self.0, &destination.to_string(), Some(&via.to_string())))?;
         Ok(self)
     }
 
     /// Leads a network that is on the link itself to this interface.
+    #[track_caller]
     pub fn direct_route(self, destination: impl ToString) -> Result<Self> {
-        route::add(&self.0, &destination.to_string(), None)?;
+        answer("direct_route", route::add(&self.0, &destination.to_string(), None))?;
         Ok(self)
     }
 
     /// Leads everything of `via`'s address family that has no better route to this interface.
+    #[track_caller]
     pub fn default_route(self, via: IpAddr) -> Result<Self> {
-        self.route(if via.is_ipv4() { "0.0.0.0/0" } else { "::/0" }, via)
+        let everything = if via.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+        answer("default_route", route::add(&self.0, everything, Some(&via.to_string())))?;
+        Ok(self)
     }
 }

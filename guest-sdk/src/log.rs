@@ -13,10 +13,14 @@ pub fn warn(line: impl ToString) {
     log::warn(&line.to_string());
 }
 
-/// Makes a panic's message a warning, from here on. Where there is WASI it arrives without this; else
-/// the operator would read of an "unreachable" and no more. It makes a module some 6 KiB larger.
-pub fn panics() {
-    std::panic::set_hook(Box::new(|panic| warn(panic)));
+/// Hands what a panic says, and where, to the host, which ends the script. Without this the host would know of an
+/// "unreachable" and no more, and where there is WASI a line would come of a backtrace that nobody can have.
+pub(crate) fn hand_over_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("it gave no reason");
+        let at = panic.location().map(|at| format!("{}:{}:{}", at.file(), at.line(), at.column()));
+        log::panic(message, at.as_deref());
+    }));
 }
 
 /// Tells the operator something: `info!("out by {link}")`.

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use crate::{
     Result,
     bindings::nshost::setup::nat::{self, Protocol},
+    error::answer,
 };
 
 /// Lets what comes from the container's address `source` and leaves the host by its interface `out`
@@ -15,8 +16,9 @@ use crate::{
 /// nat::masquerade("10.87.0.2", "eth0")?;
 /// # Ok::<(), Error>(())
 /// ```
+#[track_caller]
 pub fn masquerade(source: impl ToString, out: &str) -> Result {
-    Ok(nat::masquerade(&source.to_string(), out)?)
+    answer("nat::masquerade", nat::masquerade(&source.to_string(), out))
 }
 
 /// TCP ports of the host that lead into the container: one, or a range.
@@ -69,9 +71,15 @@ impl Forward {
     }
 
     /// Leads them to the container's address: the first to `port`, the others in order after it.
+    #[track_caller]
     pub fn to(self, address: impl ToString, port: u16) -> Result {
         let (first, last) = (*self.ports.0.start(), *self.ports.0.end());
         let address = address.to_string();
-        Ok(nat::forward(self.protocol, self.host_address.as_deref(), first, last, &address, port)?)
+        let what = match self.protocol {
+            Protocol::Tcp => "nat::tcp",
+            Protocol::Udp => "nat::udp",
+        };
+        let host = self.host_address.as_deref();
+        answer(what, nat::forward(self.protocol, host, first, last, &address, port))
     }
 }

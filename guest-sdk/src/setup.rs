@@ -1,6 +1,6 @@
 //! The way in: what the host calls.
 
-use crate::{Error, Result, bindings::nshost::setup::types};
+use crate::{Error, Result, bindings::nshost::setup::types, log};
 
 /// Makes a function the component's `setup`. It takes nothing and returns [`Result`].
 ///
@@ -23,7 +23,7 @@ macro_rules! setup {
             struct Script;
 
             impl $crate::bindings::Guest for Script {
-                fn setup() -> ::core::result::Result<(), $crate::bindings::nshost::setup::types::Error> {
+                fn setup() -> ::core::result::Result<(), $crate::bindings::nshost::setup::types::Failure> {
                     $crate::run($setup)
                 }
             }
@@ -68,7 +68,8 @@ mod version {
 
 /// Calls the script's function.
 #[doc(hidden)]
-pub fn run(setup: fn() -> Result) -> std::result::Result<(), types::Error> {
+pub fn run(setup: fn() -> Result) -> std::result::Result<(), types::Failure> {
+    log::hand_over_panics();
     let result = setup().map_err(Error::into);
     // A line that nobody ended is still in a buffer, and there is no exit that would write it out.
     #[cfg(target_os = "wasi")]

@@ -33,7 +33,7 @@ impl Audit {
                 .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
                 .open(path)
                 .map_err(|error| {
-                    Failure::file("audit", path, &error).hint("nothing was run: no run without its audit")
+                    Failure::file("audit", path, &error).also("nothing was run: no run without its audit")
                 })
         };
         let file = path.map(open).transpose()?;

@@ -74,7 +74,9 @@ impl Uncompiled {
             // It may have lacked memory, and not said so.
             Answered::Module(_) => limits.compile_memory_bytes <= self.compile_memory_bytes,
             Answered::Budget { .. }
-            | Answered::Script(_)
+            | Answered::Script { .. }
+            | Answered::Panic { .. }
+            | Answered::Exit(_)
             | Answered::Trap(_)
             | Answered::Artifact(_)
             | Answered::Lock { .. } => false,

@@ -9,6 +9,7 @@ use nshost_policy::{
 use serde_json::json;
 
 use crate::{
+    answered::{self, WhoHas},
     approve,
     audit::Audit,
     cache::Cache,
@@ -56,9 +57,10 @@ pub fn permit(
     cache: &Cache,
     facts: &Facts,
     audit: &mut Audit,
+    who_has: WhoHas<'_>,
 ) -> Result<(Permit, Option<Ending>), Failure> {
     let mut ending = None;
-    let permit = judge(request, cache, facts, audit, &mut ending)?;
+    let permit = judge(request, cache, facts, audit, who_has, &mut ending)?;
     audit.event("permitted", || json!({ "plan": plan_digest(permit.plan()) }))?;
     Ok((permit, ending))
 }
@@ -68,6 +70,7 @@ fn judge(
     cache: &Cache,
     facts: &Facts,
     audit: &mut Audit,
+    who_has: WhoHas<'_>,
     last: &mut Option<Ending>,
 ) -> Result<Permit, Failure> {
     bound_to(&request.grants, &request.module)?;
@@ -84,19 +87,19 @@ fn judge(
     }
     let checked = match judgement {
         Ok(checked) => checked,
-        Err(Answered::Script(ScriptError::Denied { .. })) => {
-            return without_grants(request, cache, facts, audit);
+        Err(Answered::Script { why: ScriptError::Denied { .. }, .. }) => {
+            return without_grants(request, cache, facts, audit, who_has);
         }
-        Err(answered) => {
+        Err(failure) => {
             print::log(&log);
-            return Err(failure::of_setup_on(answered, facts.rootless));
+            return Err(answered::of_script_on(failure, &request.module.name(), who_has, facts.rootless));
         }
     };
     print::log(&log);
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
         Ok(permit) => Ok(permit),
-        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
+        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit, who_has),
     }
 }
 
@@ -123,15 +126,16 @@ fn without_grants(
     cache: &Cache,
     facts: &Facts,
     audit: &mut Audit,
+    who_has: WhoHas<'_>,
 ) -> Result<Permit, Failure> {
-    let opinion = opinion(&request.module, &request.grants, cache, facts, request.manner)?;
+    let opinion = opinion(&request.module, &request.grants, cache, facts, request.manner, who_has)?;
     print::log(&opinion.log);
     let checked = policy::check(opinion.plan, &request.grants, facts);
     audit.verdicts(&checked.verdicts)?;
     match checked.outcome {
         // It asked only for what is granted this time: then it decides by what it was denied before.
         Ok(permit) => Ok(permit),
-        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit),
+        Err(refused) => refuse(request, facts, refused.plan, &refused.refusals, audit, who_has),
     }
 }
 
@@ -142,13 +146,14 @@ pub fn opinion(
     cache: &Cache,
     facts: &Facts,
     manner: Manner,
+    who_has: WhoHas<'_>,
 ) -> Result<Opinion, Failure> {
     let evaluated = evaluate::evaluate(cache, module, &Grants::open(), grants.limits(), facts, manner)?;
     let plan = match evaluated.outcome {
         Ok(plan) => program::found(plan, facts),
-        Err(answered) => {
+        Err(failure) => {
             print::log(&evaluated.log);
-            return Err(failure::of_setup_on(answered, facts.rootless));
+            return Err(answered::of_script_on(failure, &module.name(), who_has, facts.rootless));
         }
     };
     let refusals = match policy::check(plan.clone(), grants, facts).outcome {
@@ -165,10 +170,12 @@ fn refuse(
     plan: Plan,
     refusals: &[Refusal],
     audit: &mut Audit,
+    who_has: WhoHas<'_>,
 ) -> Result<Permit, Failure> {
     let script = request.module.name();
     let lacking = policy::lacking(&plan, &request.grants, facts);
-    let (message, hint) = print::refusals(&plan, refusals, &request.grants, &lacking, &request.module);
+    let (message, hint) =
+        print::refusals(&plan, refusals, &request.grants, &lacking, &request.module, who_has);
     let only_grants = refusals.iter().all(|refusal| refusal.kind == RefusalKind::Denied);
     let beside = request.module.grants_beside().filter(|_| request.grants.file().is_none());
     let beside =

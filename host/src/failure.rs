@@ -1,9 +1,13 @@
 //! What ends a command of nshost, and with which exit code.
 
-use std::fmt;
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    path::Path,
+};
 
+use nix::unistd::geteuid;
 use nshost_plan::show;
-use nshost_policy::wire::{COMPILE_MEMORY, COMPILE_TIME, Failure as Answered, ScriptError};
 
 /// nshost's own exit codes; everything else is the command's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,14 +78,53 @@ impl Failure {
     }
 
     /// A file that could not be used, and what it is for.
-    pub fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        let failure = Failure::ours(format!("{what} {}: {error}", show::quote(&path.to_string_lossy())));
-        match error.kind() {
-            std::io::ErrorKind::FileTooLarge => {
-                failure.hint("raise this shell's limit on the size of files: `ulimit -f unlimited`")
-            }
-            _ => failure,
+    pub fn file(what: &str, path: &Path, error: &io::Error) -> Self {
+        let told = format!("{what} {}: {}", show::quote(&path.to_string_lossy()), reason(error));
+        Failure::ours(told).hint(of_file(path, error))
+    }
+}
+
+/// What the kernel said, without its number for it.
+pub fn reason(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" (os error ") {
+        Some((words, number)) if number.strip_suffix(')').is_some_and(|n| n.parse::<u32>().is_ok()) => {
+            words.to_string()
         }
+        _ => text,
+    }
+}
+
+fn of_file(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) if !parent.exists() => {
+                format!("there is no directory {}", show::quote(&parent.to_string_lossy()))
+            }
+            _ => "is the name right, and this the directory from where it leads?".to_string(),
+        },
+        ErrorKind::PermissionDenied => {
+            format!(
+                "user {} may not: give it the right (`ls -l` tells whose it is), or be who has it",
+                geteuid()
+            )
+        }
+        ErrorKind::IsADirectory => "it is a directory: name a file in it".to_string(),
+        ErrorKind::NotADirectory => {
+            "something in its path is a file, where a directory should be".to_string()
+        }
+        ErrorKind::ReadOnlyFilesystem => "name one on a file system that can be written".to_string(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space on its file system".to_string(),
+        ErrorKind::FileTooLarge => {
+            "raise this shell's limit on the size of files: `ulimit -f unlimited`".to_string()
+        }
+        _ if error.raw_os_error() == Some(nix::libc::ELOOP) => {
+            "it is a symbolic link, or leads through too many: name the file itself".to_string()
+        }
+        _ if error.raw_os_error() == Some(nix::libc::ENXIO) => {
+            "it is a pipe or socket that nobody reads".to_string()
+        }
+        _ => String::new(),
     }
 }
 
@@ -97,7 +140,7 @@ impl From<nshost_kernel::Error> for Failure {
             Ok(told) => return told,
             Err(error) => error,
         };
-        let message = format!("failed: {} {}: {}", error.step, error.subject, error.source);
+        let message = format!("failed: {} {}: {}", error.step, error.subject, reason(&error.source));
         let forbidden = error.errno() == Some(nix::libc::EPERM) && error.hint.is_empty();
         Failure::ours(message).hint(match forbidden {
             true => "a right is missing; `nshost doctor` tells which".to_string(),
@@ -118,7 +161,7 @@ fn of_ledger(error: nshost_kernel::Error) -> Result<Failure, nshost_kernel::Erro
 impl From<nshost_ledger::Error> for Failure {
     fn from(error: nshost_ledger::Error) -> Self {
         use nshost_ledger::Error;
-        let (what, hint) = (error.to_string(), error.hint());
+        let (what, hint) = (reason(&error), error.hint());
         let message = match error {
             Error::Taken { .. } => format!("taken: {what}"),
             Error::Untrusted { .. } => format!("the state directory cannot be used: {what}"),
@@ -135,79 +178,4 @@ const PRIVATE_HOST: &str = "without root its host is a private one: a network th
 /// Why a plan came to nothing on this host, where that may be because it is a private one.
 pub fn on_host(failure: Failure, rootless: bool) -> Failure {
     if rootless { failure.also(PRIVATE_HOST) } else { failure }
-}
-
-/// What a script that was asked about a host answered, in words.
-pub fn of_setup_on(answered: Answered, rootless: bool) -> Failure {
-    let of_host = matches!(
-        answered,
-        Answered::Script(
-            ScriptError::Other(_) | ScriptError::Conflict { .. } | ScriptError::Unsupported { .. }
-        )
-    );
-    on_host(of_script(answered), rootless && of_host)
-}
-
-/// What the worker answered, in words.
-pub fn of_script(answered: Answered) -> Failure {
-    match answered {
-        Answered::Script(error) => of_setup(error),
-        Answered::Budget { name, limit, unit } => {
-            let unit = if unit.is_empty() { unit } else { format!(" {unit}") };
-            let (name, compiles) = (show::log_line(&name), name == COMPILE_TIME || name == COMPILE_MEMORY);
-            let more = "an operator can grant more in the [limits] of the grants file";
-            let hint = match (compiles, name == COMPILE_TIME) {
-                (true, true) => {
-                    format!("{more} (compile-ms); until then this is remembered, unless asked with --fresh")
-                }
-                (true, false) => {
-                    format!(
-                        "{more} (compile-memory-mib); until then this is remembered, unless asked with --fresh"
-                    )
-                }
-                (false, _) => more.to_string(),
-            };
-            Failure::new(Status::Budget, format!("the script used up its budget: {name}, {limit}{unit}"))
-                .hint(hint)
-        }
-        Answered::Trap(reason) => {
-            Failure::new(Status::Script, format!("the script crashed: {}", show::log_line(&reason)))
-        }
-        Answered::Module(reason) => {
-            Failure::new(Status::Script, format!("not a setup script: {}", show::log_line(&reason)))
-                .hint("`nshost inspect` shows what a module exports and imports")
-        }
-        Answered::Artifact(reason) => {
-            Failure::ours(format!("the compiled script does not fit the worker: {}", show::log_line(&reason)))
-                .hint("nshost, nshost-worker and nshost-compiler must be of one build")
-        }
-        Answered::Lock { what, errno } => {
-            let reason = std::io::Error::from_raw_os_error(errno);
-            Failure::ours(format!("the script's process could not be locked down: {what}: {reason}"))
-                .hint("nothing was run; `nshost doctor` tells what this kernel lacks")
-        }
-    }
-}
-
-fn of_setup(error: ScriptError) -> Failure {
-    let say = |status, kind: &str, subject: String, hint: String| {
-        Failure::new(status, format!("{kind}: {}", show::log_line(&subject))).hint(show::log_line(&hint))
-    };
-    match error {
-        ScriptError::Denied { capability, subject, hint } => {
-            let what = format!("{} {}", show::log_line(&capability), show::log_line(&subject));
-            Failure::new(Status::Denied, format!("denied: {what}")).hint(hint)
-        }
-        ScriptError::Invalid { subject, hint, .. } => {
-            say(Status::Script, "the script asked for what cannot be", subject, hint)
-        }
-        ScriptError::Conflict { subject, hint, .. } => say(Status::Nshost, "taken", subject, hint),
-        ScriptError::Unsupported { subject, hint, .. } => {
-            say(Status::Nshost, "not possible here", subject, hint)
-        }
-        ScriptError::Other(reason) => {
-            let reason = reason.unwrap_or_else(|| "it gave no reason".to_string());
-            Failure::new(Status::Script, format!("the script gave up: {}", show::log_line(&reason)))
-        }
-    }
 }

@@ -16,7 +16,7 @@ use nshost_kernel::{
     terminal::Terminal,
 };
 use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Others, Receipt, Record, Standing};
-use nshost_plan::{Argument, Facts, Namespace, Plan, Taken, Variable, show};
+use nshost_plan::{Argument, Facts, Namespace, Plan, Step, Taken, Variable, show};
 use nshost_policy::Permit;
 use serde_json::json;
 
@@ -24,7 +24,7 @@ use crate::{
     audit::Audit,
     cache::Cache,
     collect, decide,
-    failure::{Failure, Status},
+    failure::{self, Failure, Status},
     print,
     request::Request,
     start::{self, Start},
@@ -126,7 +126,8 @@ impl<'a> Launch<'a> {
         // After that look: the numbers of those that are gone are free.
         let claim = self.ledger.claim()?;
         let facts = self.facts(host, &claim, &gone, taken)?;
-        let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit)?;
+        let who_has = |step: &Step| self.ledger.occupant(step).ok().flatten();
+        let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit, &who_has)?;
         let command = command_of(permit.plan(), &facts)?;
         let start = start::find(self.request.directory.as_ref(), permit.plan(), self.rootless);
         if let Some(because) = &start.because {
@@ -394,26 +395,35 @@ fn of_command(not_started: container::NotStarted, command: &[Argument], director
     let status = if missing { Status::NotFound } else { Status::CannotRun };
     let name = container::show_command(&command[..command.len().min(1)]);
     let meant = command.first().filter(|_| missing).and_then(|program| meant(program.as_str(), directory));
-    Failure::new(status, format!("cannot execute {name}: {}", not_started.error.source))
+    Failure::new(status, format!("cannot execute {name}: {}", failure::reason(&not_started.error.source)))
         .hint(meant.unwrap_or(not_started.error.hint))
 }
 
 /// Why a program is not there whose name leads to a file, if one begins where the operator is.
 fn meant(program: &str, directory: &str) -> Option<String> {
+    if program.starts_with('-') {
+        return Some(
+            "what comes after -- is the command; nshost's own options stand before the script".into(),
+        );
+    }
     let path = std::path::absolute(program).ok()?;
     let (there, path) = (path.is_file(), show::log_line(&path.to_string_lossy()));
     // A whole path stays as it is.
     let there_it_begins = program.contains('/') && Path::new(directory).join(program).is_file();
     if program.starts_with('/') || there_it_begins {
-        let hint = "the file is there: what is missing is the interpreter in its first line, or its loader";
-        return there_it_begins.then(|| hint.to_string());
+        return Some(match there_it_begins {
+            true => "the file is there: what is missing is the interpreter in its first line, or its loader"
+                .into(),
+            false => "nothing is at this path: is it installed?".into(),
+        });
     }
-    let whole = if there { format!("; did you mean {path}?") } else { "; type the whole path".to_string() };
+    let whole =
+        if there { format!("write its whole path, {path}") } else { "write its whole path".to_string() };
     match program.contains('/') {
         true => Some(format!(
-            "a relative path begins in {}, as the command does{whole}",
+            "it is looked for in {}, where the command starts; {whole}",
             show::log_line(directory)
         )),
-        false => there.then(|| format!("a bare name is looked for in the usual directories only{whole}")),
+        false => there.then(|| format!("a bare name is looked for in the usual directories only; {whole}")),
     }
 }

@@ -1,5 +1,6 @@
 //! `nshost`: launches Linux containers that a sandboxed WebAssembly script decides.
 
+mod answered;
 mod approve;
 mod audit;
 mod cache;

@@ -46,13 +46,18 @@ impl Module {
         let metadata = file.metadata().map_err(|error| Failure::file("script", path, &error))?;
         let name = show::quote(&path.to_string_lossy());
         if !metadata.is_file() {
-            return Err(Failure::ours(format!("{name} is not a file")));
+            let hint = match metadata.is_dir() {
+                true => "it is a directory: name the .wasm file in it",
+                false => "a script is a plain file: copy it into one",
+            };
+            return Err(Failure::ours(format!("the script {name} is not a file")).hint(hint));
         }
         if metadata.len() > MAX {
             return Err(Failure::new(
                 Status::Script,
                 format!("{name} is larger than 64 MiB, too large for a script"),
-            ));
+            )
+            .hint("build it with --release, and without what it does not need (`wasm-tools strip`)"));
         }
         let digest = digest(&mut file).map_err(|error| Failure::file("script", path, &error))?;
         Ok(Module { path: path.to_path_buf(), file, digest })

@@ -13,7 +13,11 @@ use nshost_policy::{
 };
 use rustix::termios::tcgetwinsize;
 
-use crate::{failure::Failure, module::Module};
+use crate::{
+    answered::{Taken, WhoHas, taken},
+    failure::Failure,
+    module::Module,
+};
 
 /// A colour of a terminal, used only where there is one.
 #[derive(Clone, Copy)]
@@ -80,7 +84,7 @@ pub fn progress(text: &str) {
 pub fn failure(failure: &Failure) {
     line(&format!("{} {}", inked(Ink::Red, "nshost:"), failure.message));
     for hint in failure.hint.lines() {
-        line(&format!("  {}", inked(Ink::Dim, hint)));
+        line(&if hint.is_empty() { String::new() } else { format!("  {}", inked(Ink::Dim, hint)) });
     }
     for other in &failure.besides {
         self::failure(other);
@@ -141,6 +145,7 @@ pub fn refusals(
     grants: &Grants,
     lacking: &Grants,
     module: &Module,
+    who_has: WhoHas<'_>,
 ) -> (String, String) {
     let denied = refusals.iter().any(|refusal| refusal.kind.is_denial());
     let asked = grants.file().map_or("no grants file was given".to_string(), |file| format!("asked: {file}"));
@@ -148,7 +153,7 @@ pub fn refusals(
     let (counted, script) = (counted(refusals), module.name());
     let mut message = format!("{verb}: {counted} of {script} ({asked}; nothing was touched)");
     for refusal in refusals {
-        message.push_str(&format!("\n  {}\n      {}", what(plan, refusal), why(refusal)));
+        message.push_str(&format!("\n  {}\n      {}", what(plan, refusal), why(plan, refusal, who_has)));
     }
     let tables = lacking.tables();
     let all = if refusals.iter().any(|r| r.kind == RefusalKind::Forbidden) { "the rest" } else { "it" };
@@ -182,14 +187,22 @@ fn what(plan: &Plan, refusal: &Refusal) -> String {
     }
 }
 
-fn why(refusal: &Refusal) -> String {
+fn why(plan: &Plan, refusal: &Refusal, who_has: WhoHas<'_>) -> String {
     match refusal.kind {
         RefusalKind::Denied => {
             let other = if refusal.step.is_none() { "; or the script asks for one of its own" } else { "" };
             format!("needs a grant: {} {}{other}", refusal.capability, refusal.subject)
         }
         RefusalKind::Forbidden => refusal.hint.trim_start_matches("# ").to_string(),
-        RefusalKind::Conflict => format!("taken: {}", refusal.hint),
+        RefusalKind::Conflict => {
+            let step = refusal.step.and_then(|step| plan.steps().get(step));
+            match step.and_then(|step| taken(step, who_has)) {
+                Some(Taken { whose, operator, author }) => format!(
+                    "taken: {whose}\n      for the operator: {operator}\n      for the author: {author}"
+                ),
+                None => format!("taken: {}", refusal.hint),
+            }
+        }
         RefusalKind::Unsupported => format!("not possible here: {}", refusal.hint),
     }
 }

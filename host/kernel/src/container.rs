@@ -262,6 +262,9 @@ fn of_exec(errno: i32) -> &'static str {
              needs a /proc of its own for that"
         }
         libc::ELOOP => "a program is granted by a path without links of /proc",
+        libc::EACCES => "is it a plain file (no directory), and executable (chmod +x)?",
+        libc::ENOEXEC => "it is neither a program for this machine, nor a script that begins with #!",
+        libc::E2BIG => "its arguments and variables are more than the kernel takes",
         _ => "is it installed, executable, and in one of the usual directories?",
     }
 }

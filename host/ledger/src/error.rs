@@ -9,6 +9,8 @@ use std::{
 use nix::errno::Errno;
 use nshost_plan::show;
 
+use crate::Occupant;
+
 /// What went wrong, on what, why, and what to do.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -17,12 +19,8 @@ pub enum Error {
     Taken {
         /// What is held: `name veth0`, `network 10.0.0.0/24`, `port tcp 80`, `container name web`.
         what: String,
-        /// The holder's name, or its id if it has none.
-        by: String,
-        /// Its first process, if it runs.
-        pid: Option<i32>,
-        /// For how long it has been there.
-        since: Option<Duration>,
+        /// Who has it.
+        by: Box<Occupant>,
     },
     /// Every instance number is held by an entry.
     Full {
@@ -129,9 +127,7 @@ impl Error {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Error::Taken { .. } => {
-                "end that container (`nshost gc` if it was killed), or ask for another".into()
-            }
+            Error::Taken { by, .. } => format!("{}; or ask for another", by.remedy()),
             Error::Full { .. } => "end a container, or free what killed ones left with `nshost gc`".into(),
             Error::Busy { holder: Some(Holder { pid, stopped: true }), .. } => {
                 format!(
@@ -171,18 +167,6 @@ fn safe(path: &Path) -> String {
     show::log_line(&path.to_string_lossy())
 }
 
-/// For how long something has been, as one says it.
-fn in_words(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (number, unit) = match seconds {
-        0..120 => (seconds, "second"),
-        120..7_200 => (seconds / 60, "minute"),
-        7_200..172_800 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    format!("for {number} {unit}{}", if number == 1 { "" } else { "s" })
-}
-
 fn io_hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::NotFound => "its parent directory, or a mounted /proc, is missing",
@@ -198,14 +182,7 @@ fn io_hint(source: &io::Error) -> &'static str {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Taken { what, by, pid, since } => {
-                write!(f, "{what} is held by container {by}")?;
-                let pid = pid.map(|pid| format!("process {pid}"));
-                let about: Vec<String> = pid.into_iter().chain(since.map(in_words)).collect();
-                if !about.is_empty() {
-                    write!(f, " ({})", about.join(", "))?;
-                }
-            }
+            Error::Taken { what, by } => write!(f, "{what} belongs to {by}")?,
             Error::Full { instances } => write!(f, "all {instances} instance numbers are held")?,
             Error::Busy { lock, waited, holder } => {
                 write!(f, "{} was not released for {:.0?}", lock.display(), waited)?;

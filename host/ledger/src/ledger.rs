@@ -7,7 +7,7 @@ use nshost_plan::Namespace;
 use nshost_policy::Permit;
 
 use crate::{
-    Claim, Collection, ContainerName, Error, Host, HostLock, Life, Receipt, Record, Standing,
+    Claim, Collection, ContainerName, Error, Host, HostLock, Occupant, Receipt, Record, Standing,
     claim::{new_macs, new_zone},
     collect::collection,
     ids::Ids,
@@ -30,8 +30,8 @@ pub struct Origin {
 /// The open ledger, for the host on which it was opened. For one thread.
 #[derive(Debug)]
 pub struct Ledger {
-    store: Rc<Store>,
-    host: Host,
+    pub(crate) store: Rc<Store>,
+    pub(crate) host: Host,
     /// A commit opens only entries that came since the last look. Names of entries never come again, and
     /// what one holds never changes, but it may be let go: what seems to collide is looked at again.
     known: RefCell<Known>,
@@ -170,10 +170,8 @@ impl Ledger {
             let Seen::Container { life, record, .. } = seen else { continue };
             let held = held_by(&self.host, life, &record);
             if let Some(what) = held.and_then(|held| mine.collision(&held)) {
-                let pid = record.process.filter(|_| life == Life::Living).map(|process| process.pid);
-                let since = self.store.written(&name).and_then(|at| at.elapsed().ok());
-                let by = record.name.map_or(record.id, ContainerName::into);
-                return Err(Error::Taken { what, by, pid, since });
+                let by = Box::new(Occupant::of(&self.store, &name, life, &record));
+                return Err(Error::Taken { what, by });
             }
         }
         Ok(())

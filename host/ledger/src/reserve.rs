@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Cidr, Forward, LinkName, Taken};
+use nshost_plan::{Cidr, Forward, Interface, LinkName, Side, Step, Taken};
 
 use crate::{ContainerName, Record};
 
@@ -35,6 +35,37 @@ impl Reservation {
     /// A name and nothing else.
     pub fn of_name(name: ContainerName) -> Reservation {
         Reservation { name: Some(name), ..Reservation::default() }
+    }
+
+    /// What a step alone asks for that others may have.
+    pub fn of_step(step: &Step) -> Reservation {
+        let mut asked = Reservation::default();
+        match step {
+            Step::Veth(veth) => asked.links.push(veth.host.clone()),
+            Step::Address(address) => match address.interface {
+                Interface::End(_, Side::Host) => asked.networks.push(address.cidr.network()),
+                Interface::End(_, Side::Container) => asked.addresses.push(address.cidr.address()),
+                Interface::Loopback => {}
+            },
+            // It is refused for lying in a network, not for holding one.
+            Step::Route(route) if route.interface.side() == Side::Host => {
+                asked.addresses.push(route.to.address());
+            }
+            Step::Forward(forward) => asked.forwards.push(*forward),
+            Step::Masquerade(_)
+            | Step::Route(_)
+            | Step::Namespace(_)
+            | Step::Hostname(_)
+            | Step::DomainName(_)
+            | Step::PrivatePropagation
+            | Step::Proc
+            | Step::ResolvConf(_)
+            | Step::Command(_)
+            | Step::Variable(_)
+            | Step::WorkingDirectory(_)
+            | Step::Up(_) => {}
+        }
+        asked
     }
 
     /// What both want, in words; none if they can live side by side.

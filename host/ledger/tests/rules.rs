@@ -5,7 +5,11 @@ mod support;
 use std::{fs, slice};
 
 use nshost_ledger::{Error, ForwardingHold, Ledger, Life, Origin, PassHold, ProcessId, Record};
-use nshost_plan::Protocol::{Tcp, Udp};
+use nshost_plan::{
+    Interface, LinkId,
+    Protocol::{Tcp, Udp},
+    Route, Side, Step,
+};
 use support::{Scratch, Want, commit, commit_claim, host, ledger};
 
 fn web() -> Want {
@@ -31,8 +35,8 @@ fn taken(result: Result<nshost_ledger::Receipt, Error>) -> (String, String) {
     match result.expect_err("not refused") {
         error @ Error::Taken { .. } => {
             assert!(error.is_conflict());
-            let Error::Taken { what, by, .. } = error else { unreachable!() };
-            (what, by)
+            let Error::Taken { what, by } = error else { unreachable!() };
+            (what, by.name)
         }
         other => panic!("{other}"),
     }
@@ -71,7 +75,30 @@ fn what_one_has_no_other_gets() {
     assert_ne!(nameless.record().id, also.record().id);
     assert_eq!(taken(commit(&ledger, &web_without_name())).1, "web");
     let error = commit(&ledger, &web_without_name()).unwrap_err();
-    assert_eq!(error.to_string(), "name veth0 is held by container web (for 0 seconds)");
+    assert!(error.to_string().starts_with("name veth0 belongs to container web"), "{error}");
+}
+
+#[test]
+fn who_has_what_a_step_asks_for_is_told() {
+    let scratch = Scratch::new();
+    let ledger = ledger(&scratch);
+    let receipt = commit(&ledger, &web()).unwrap();
+    let steps = |want: Want| Vec::<Step>::from(want.plan());
+    let whose = |step: &Step| ledger.occupant(step).unwrap().map(|(what, by)| (what, by.name, by.dead));
+    let found: Vec<_> = steps(web()).iter().filter_map(whose).map(|(what, ..)| what).collect();
+    let expected = ["name veth0", "name veth1", "network 10.1.0.0/24", "address 10.1.0.2", "port tcp 80-89"];
+    assert_eq!(found, expected);
+    assert!(steps(db()).iter().all(|step| whose(step).is_none()));
+    let route = |to: &str| {
+        let interface = Interface::End(LinkId(0), Side::Host);
+        whose(&Step::Route(Route { interface, to: to.parse().unwrap(), via: None })).map(|(what, ..)| what)
+    };
+    assert_eq!(route("10.1.0.128/25").as_deref(), Some("address 10.1.0.128"));
+    assert_eq!(route("0.0.0.0/0"), None, "what the host has is not the container's");
+    // Of one whose launcher is gone it is told too.
+    drop(receipt);
+    let of_the_dead = whose(&steps(web())[1]);
+    assert_eq!(of_the_dead, Some(("name veth0".to_string(), "web".to_string(), true)));
 }
 
 fn web_without_name() -> Want {

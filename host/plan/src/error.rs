@@ -67,7 +67,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} [{}]", self.subject, self.hint, self.code.as_str())
+        write!(f, "{}: {}", self.subject, self.hint)
     }
 }
 

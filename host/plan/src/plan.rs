@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Address, Cidr, Code, Command, Error, Forward, Interface, Limits, LinkId, Masquerade, Namespace,
-    Namespaces, Route, Side, Step, Veth, codec::AtMost,
+    Namespaces, Route, Side, Step, Veth, codec::AtMost, show,
 };
 
 /// An ordered list of steps in which each fits what came before: what it names exists, what it
@@ -130,7 +130,7 @@ impl Plan {
 
     fn check_fit(&self, step: &Step) -> Result<(), Error> {
         match step {
-            Step::Namespace(kind) => self.once(step, kind.name()),
+            Step::Namespace(kind) => self.once(step, &format!("the {kind} namespace")),
             Step::Hostname(_) => self.once_in(step, "hostname", Namespace::Uts),
             Step::DomainName(_) => self.once_in(step, "domain name", Namespace::Uts),
             Step::PrivatePropagation => self.once_in(step, "private propagation", Namespace::Mount),
@@ -143,22 +143,25 @@ impl Plan {
                 self.mounts_privately("resolv.conf")?;
                 self.once(step, "resolv.conf")
             }
-            Step::Command(command) => self.once(step, command.program()),
+            Step::Command(_) => self.once(step, "a command"),
             Step::Variable(variable) => {
                 let name = variable.name();
-                self.no_other(name, |s| matches!(s, Step::Variable(other) if other.name() == name))
+                let same = |s: &Step| matches!(s, Step::Variable(other) if other.name() == name);
+                self.no_other(&format!("the variable {}", show::quote(name)), same)
             }
-            Step::WorkingDirectory(path) => self.once(step, path.as_str()),
+            Step::WorkingDirectory(_) => self.once(step, "a working directory"),
             Step::Veth(veth) => self.check_veth(veth),
             Step::Address(address) => self.check_address(address),
             Step::Up(interface) => {
                 self.check_interface(*interface)?;
-                self.no_other(self.interface_name(*interface), |other| other == step)
+                let name = show::quote(self.interface_name(*interface));
+                self.no_other(&format!("setting {name} up"), |other| other == step)
             }
             Step::Route(route) => self.check_route(route),
             Step::Masquerade(masquerade) => {
                 self.container_has(masquerade.source)?;
-                self.no_other(&masquerade.source.to_string(), |other| other == step)
+                let words = format!("the way out for {} by {}", masquerade.source, masquerade.out);
+                self.no_other(&words, |other| other == step)
             }
             Step::Forward(forward) => self.check_forward(forward),
         }
@@ -169,15 +172,15 @@ impl Plan {
         if self.links().count() >= Self::MAX_LINKS {
             return Err(Error::new(Code::TooMany, veth.host.as_str(), "a plan has at most 64 links"));
         }
-        for (_, other) in self.links() {
-            if other.host == veth.host {
-                return Err(duplicate(veth.host.as_str()));
-            }
-            if other.container == veth.container {
-                return Err(duplicate(veth.container.as_str()));
-            }
-        }
-        Ok(())
+        let (host, container) = (&veth.host, &veth.container);
+        self.no_other(
+            &format!("the host name {}", show::quote(host.as_str())),
+            |other| matches!(other, Step::Veth(other) if other.host == *host),
+        )?;
+        self.no_other(
+            &format!("the container name {}", show::quote(container.as_str())),
+            |other| matches!(other, Step::Veth(other) if other.container == *container),
+        )
     }
 
     fn check_address(&self, address: &Address) -> Result<(), Error> {
@@ -198,10 +201,11 @@ impl Plan {
         if address.interface == Interface::Loopback {
             return Err(Error::new(Code::AddressInvalid, &text, "lo has its own addresses when it is up"));
         }
+        self.no_other(
+            &format!("the address {}", address.cidr.address()),
+            |other| matches!(other, Step::Address(other) if other.cidr.address() == address.cidr.address()),
+        )?;
         for other in self.addresses() {
-            if other.cidr.address() == address.cidr.address() {
-                return Err(duplicate(&text));
-            }
             // On one side, two interfaces with overlapping networks make it chance which one is used.
             let same_side = other.interface.side() == address.interface.side();
             let other_link = other.interface != address.interface;
@@ -241,7 +245,7 @@ impl Plan {
             }
         }
         let same = |other: &Step| matches!(other, Step::Route(r) if r.to == route.to && r.interface.side() == route.interface.side());
-        self.no_other(&text, same)
+        self.no_other(&format!("the route to {text} on this side"), same)
     }
 
     fn check_forward(&self, forward: &Forward) -> Result<(), Error> {
@@ -269,10 +273,8 @@ impl Plan {
         if ports + forward.ports.count() > Self::MAX_FORWARDED_PORTS {
             return Err(Error::new(Code::TooMany, &text, "a plan forwards at most 4096 ports"));
         }
-        if self.forwards().any(|other| other.collides(forward)) {
-            return Err(duplicate(&text));
-        }
-        Ok(())
+        let same = |other: &Step| matches!(other, Step::Forward(other) if other.collides(forward));
+        self.no_other(&format!("a forward of {text} or a part of it"), same)
     }
 
     fn check_interface(&self, interface: Interface) -> Result<(), Error> {
@@ -334,13 +336,12 @@ impl Plan {
         })
     }
 
-    fn no_other(&self, subject: &str, same: impl Fn(&Step) -> bool) -> Result<(), Error> {
-        if self.steps.iter().any(same) { Err(duplicate(subject)) } else { Ok(()) }
+    /// `what` is safe to print.
+    fn no_other(&self, what: &str, same: impl Fn(&Step) -> bool) -> Result<(), Error> {
+        let Some(index) = self.steps.iter().position(same) else { return Ok(()) };
+        let subject = format!("{what} is in the plan already, by step {}", index + 1);
+        Err(Error { code: Code::Duplicate, subject, hint: "ask for it once".to_string() })
     }
-}
-
-fn duplicate(subject: &str) -> Error {
-    Error::new(Code::Duplicate, subject, "the plan has it already; ask once")
 }
 
 impl TryFrom<Vec<Step>> for Plan {

@@ -24,6 +24,32 @@ pub fn log_line(text: &str) -> String {
     safe
 }
 
+/// Text from anybody, in the lines that it has, safe on a terminal: each like a [`log_line`], at most
+/// [`MOST_LINES`] of at most [`LONGEST_LINE`] characters. What is cut is told by a `…`.
+pub fn paragraph(text: &str) -> String {
+    let mut lines = text.trim_end().lines();
+    let mut safe: Vec<String> = lines.by_ref().take(MOST_LINES - 1).map(short_line).collect();
+    match (lines.next(), lines.next()) {
+        (Some(last), None) => safe.push(short_line(last)),
+        (Some(_), Some(_)) => safe.push("…".to_string()),
+        (None, _) => {}
+    }
+    safe.join("\n")
+}
+
+/// The most lines of a [`paragraph`].
+pub const MOST_LINES: usize = 24;
+/// The most characters of each, what stands for others included.
+pub const LONGEST_LINE: usize = 400;
+
+fn short_line(line: &str) -> String {
+    let safe = log_line(line);
+    match safe.char_indices().nth(LONGEST_LINE) {
+        None => safe,
+        Some(_) => safe.chars().take(LONGEST_LINE - 1).chain(['…']).collect(),
+    }
+}
+
 /// Control characters (Unicode's Cc) but the tab; line separators; the bidirectional controls of
 /// UAX #9; deprecated format characters, annotations and tags, which nothing shows.
 fn is_hostile(c: char) -> bool {

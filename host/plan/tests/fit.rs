@@ -61,7 +61,12 @@ fn refused(plan: &Plan, step: Step) -> Code {
     let mut after = plan.clone();
     let error: Error = after.push(step.clone()).expect_err(&format!("{step:?} fits"));
     assert_eq!(&after, plan, "a refused step left something");
-    assert!(!error.hint.is_empty() && error.subject.starts_with('"'), "{error}");
+    // What is there twice is named with the step that had it first; all else is what was handed in.
+    let named = match error.code {
+        Code::Duplicate => error.subject.contains(" is in the plan already, by step "),
+        _ => error.subject.starts_with('"'),
+    };
+    assert!(!error.hint.is_empty() && named, "{error}");
     error.code
 }
 

@@ -29,6 +29,20 @@ fn every_character_is_made_safe() {
     }
 }
 
+#[test]
+fn a_paragraph_keeps_its_lines_and_has_an_end() {
+    assert_eq!(show::paragraph("one\n  two\r\n\nthree\n\n"), "one\n  two\n\nthree");
+    assert_eq!(show::paragraph(""), "");
+    let lines = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
+    assert_eq!(show::paragraph(&lines(show::MOST_LINES)), lines(show::MOST_LINES));
+    let cut = show::paragraph(&lines(100_000));
+    assert_eq!(cut, format!("{}\n…", lines(show::MOST_LINES - 1)));
+    assert_eq!(show::paragraph(&"x".repeat(show::LONGEST_LINE)), "x".repeat(show::LONGEST_LINE));
+    assert_eq!(show::paragraph(&"é".repeat(9999)), format!("{}…", "é".repeat(show::LONGEST_LINE - 1)));
+    // What stands for other characters counts as it is shown.
+    assert_eq!(show::paragraph(&"\x1b".repeat(9999)).chars().count(), show::LONGEST_LINE);
+}
+
 proptest! {
     #![proptest_config(common::config(256))]
 
@@ -38,6 +52,10 @@ proptest! {
         let quoted = show::quote(&text);
         prop_assert!(!quoted.chars().any(acts));
         prop_assert!(quoted.starts_with('"') && quoted.ends_with('"'));
+        let paragraph = show::paragraph(&text);
+        prop_assert!(!paragraph.chars().any(|c| acts(c) && c != '\n'));
+        prop_assert!(paragraph.lines().count() <= show::MOST_LINES);
+        prop_assert!(paragraph.lines().all(|line| line.chars().count() <= show::LONGEST_LINE));
         // 80 characters, each at most \u{10ffff}, two quotes and a mark that it goes on.
         prop_assert!(quoted.chars().count() <= 80 * 10 + 3);
     }

@@ -56,8 +56,8 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Grants, GrantsError> {
     if text.len() > MAX_FILE {
         return Err(GrantsError::new("", file, None, "a grants file has at most 1 MiB"));
     }
-    let document: Document =
-        toml::from_str(text).map_err(|error| GrantsError::new(text, file, error.span(), error.message()))?;
+    let document: Document = toml::from_str(text)
+        .map_err(|error| GrantsError::new(text, file, error.span(), &in_words(error.message())))?;
     if document.schema.is_none() {
         return Err(GrantsError::new("", file, None, "the version is missing: begin with schema = 1"));
     }
@@ -79,6 +79,78 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Grants, GrantsError> {
         pass: document.firewall.is_some_and(|table| table.0.pass),
         limits: document.limits.map(|table| table.0.into()).unwrap_or_default(),
     })
+}
+
+/// What the parser says, for people: which word was meant, and what there is.
+fn in_words(message: &str) -> String {
+    let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match (message.split_once(' ').map(|(first, _)| first), names.as_slice()) {
+        (Some("unknown"), [typed, known @ ..]) if message.starts_with("unknown field") => {
+            format!("there is no key or table `{typed}` here: {}", meant(typed, known))
+        }
+        (Some("unknown"), [typed, known @ ..]) => {
+            format!("`{typed}` is none of what can be here: {}", meant(typed, known))
+        }
+        (Some("missing"), [name]) => format!("this table has no `{name}`, and needs it"),
+        _ if message == "duplicate key" => "this stands here for the second time: keep one".to_string(),
+        _ if message.ends_with(", expected 1") => {
+            "this nshost knows grants of schema = 1, and no others".to_string()
+        }
+        _ => match message.split_once(", expected ") {
+            Some((found, wanted)) => of_type(found, wanted).unwrap_or_else(|| message.to_string()),
+            None => message.to_string(),
+        },
+    }
+}
+
+/// A value of another type, or out of its range.
+fn of_type(found: &str, wanted: &str) -> Option<String> {
+    let wanted = if wanted == "a boolean" { "true or false" } else { wanted };
+    if let Some(value) = found.strip_prefix("invalid value: ") {
+        return Some(format!("{value} cannot be here: wanted is {wanted}"));
+    }
+    Some(match found.strip_prefix("invalid type: ")? {
+        "map" if wanted.starts_with("tables") => format!("one pair of brackets for two: wanted are {wanted}"),
+        "map" => format!("a table cannot be here: wanted is {wanted}"),
+        "sequence" if wanted == "a table with keys" => format!(
+            "a list, or a name in two pairs of brackets, cannot be here: wanted is {wanted}, like [limits] and [firewall]"
+        ),
+        "sequence" => format!("a list cannot be here: wanted is {wanted}"),
+        value => format!("{value} cannot be here: wanted is {wanted}"),
+    })
+}
+
+/// The one of `known` that is so near that it was meant, or all.
+fn meant(typed: &str, known: &[&str]) -> String {
+    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
+    let near = known.iter().map(|name| (distance(&plain(typed), name), name)).min();
+    match near {
+        Some((distance, name)) if distance <= (name.len().div_ceil(3)).min(2) => {
+            format!("did you mean `{name}`?")
+        }
+        _ => format!("there is {}", known.join(", ")),
+    }
+}
+
+/// How many characters have to be changed, added, taken away or swapped with their neighbour (Damerau's). Of long words
+/// nobody asks.
+fn distance(one: &str, other: &str) -> usize {
+    const LONG: usize = 32;
+    let (one, other): (Vec<char>, Vec<char>) =
+        (one.chars().take(LONG).collect(), other.chars().take(LONG).collect());
+    let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
+    for i in 1..=one.len() {
+        let mut row = vec![i; other.len() + 1];
+        for j in 1..=other.len() {
+            let differs = usize::from(one[i - 1] != other[j - 1]);
+            row[j] = (rows[i - 1][j - 1] + differs).min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
+                row[j] = row[j].min(rows[i - 2][j - 2] + 1);
+            }
+        }
+        rows.push(row);
+    }
+    rows[one.len()][other.len()]
 }
 
 struct Place<'a> {

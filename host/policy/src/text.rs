@@ -140,7 +140,7 @@ impl Written for Digest {
     const EXPECTED: &'static str = "sha256: and 64 hexadecimal digits";
 
     fn read(text: &str) -> Result<Self, String> {
-        let wrong = || format!("a script is named by {}", Self::EXPECTED);
+        let wrong = || format!("a script is named by {}; `nshost inspect SCRIPT` tells them", Self::EXPECTED);
         let digits = text.strip_prefix("sha256:").ok_or_else(wrong)?.as_bytes();
         let mut digest = [0; 32];
         if digits.len() != 64 {

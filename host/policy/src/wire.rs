@@ -1,7 +1,7 @@
 //! What broker and worker say to each other: one question, one answer, as postcard in the frames of
 //! [`nshost_plan::codec`]. The answer comes from a process that nobody trusts.
 
-use nshost_plan::{Facts, FactsRead, Limits, Plan, codec};
+use nshost_plan::{Facts, FactsRead, Limits, Plan, Step, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::Grants;
@@ -85,7 +85,21 @@ pub const OUT_OF_MEMORY: i32 = 3;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// `setup` returned an error.
-    Script(ScriptError),
+    Script {
+        /// Which.
+        why: ScriptError,
+        /// Where in the script, as it says itself.
+        at: Option<String>,
+        /// What it had asked for, where the error is that it is taken. Boxed, since few failures have one.
+        asked: Option<Box<Step>>,
+    },
+    /// The script found a mistake of its own.
+    Panic {
+        /// Its last words.
+        message: String,
+        /// Where in the script, as it says itself.
+        at: Option<String>,
+    },
     /// A budget was used up.
     Budget {
         /// Which: "wall time", "memory", "table elements", "instances", "host calls", "copied
@@ -98,8 +112,10 @@ pub enum Failure {
     },
     /// The guest trapped; one line.
     Trap(String),
+    /// The script left by WASI's `exit`, with this status.
+    Exit(u8),
     /// Not a component, or without a `setup` of the right type, or with imports that the host does
-    /// not have.
+    /// not have: what it is, and in further lines what to do.
     Module(String),
     /// The compiled artifact is for another worker: compile again.
     Artifact(String),

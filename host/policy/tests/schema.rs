@@ -53,8 +53,8 @@ fn full<'a>(schema: &'a Value, table: &'a Value) -> Vec<(&'a String, &'a Value)>
 /// The keys that the parser names when it meets one that it does not know.
 fn known_keys(text: &str) -> Vec<String> {
     let error = Grants::parse(text, "g").unwrap_err().what;
-    let (_, known) = error.split_once("expected ").unwrap_or_else(|| panic!("{error}"));
-    let mut keys: Vec<String> = known.split('`').skip(1).step_by(2).map(String::from).collect();
+    let (_, known) = error.split_once(" here: there is ").unwrap_or_else(|| panic!("{error}"));
+    let mut keys: Vec<String> = known.split(", ").map(String::from).collect();
     keys.sort();
     keys
 }

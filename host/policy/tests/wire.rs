@@ -36,7 +36,12 @@ fn failure() -> impl Strategy<Value = Failure> {
         option::of(text()).prop_map(ScriptError::Other),
     ];
     prop_oneof![
-        script.prop_map(Failure::Script),
+        (script, option::of(text()), option::of(plans::plan())).prop_map(|(why, at, plan)| {
+            let asked = plan.and_then(|plan| plan.steps().first().cloned()).map(Box::new);
+            Failure::Script { why, at, asked }
+        }),
+        (text(), option::of(text())).prop_map(|(message, at)| Failure::Panic { message, at }),
+        any::<u8>().prop_map(Failure::Exit),
         (text(), any::<u64>(), text()).prop_map(|(name, limit, unit)| Failure::Budget { name, limit, unit }),
         text().prop_map(Failure::Trap),
         text().prop_map(Failure::Module),

@@ -8,7 +8,12 @@ use crate::{engine, failure::one_line};
 /// Compiles a component for this machine's processor, or says why it cannot be a setup script.
 pub fn compile(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, String> {
     recognise(module)?;
-    engine.precompile_component(module).map_err(|error| one_line(&error))
+    engine.precompile_component(module).map_err(|error| {
+        let what = one_line(&error);
+        format!(
+            "{what}\nif it was copied, copy it again; if not, its tools made what this nshost does not take"
+        )
+    })
 }
 
 /// An engine that compiles and does not run. To be made before the lock: wasmtime installs its signal
@@ -27,15 +32,51 @@ pub(crate) fn recognise(module: &[u8]) -> Result<(), String> {
     const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
     match (module.get(..4), module.get(4..8)) {
         (Some(MAGIC), Some(COMPONENT)) => Ok(()),
-        (Some(MAGIC), Some(CORE)) => {
-            Err("it is a core WebAssembly module, not a component: make one of it with `wasm-tools \
-             component new`"
-                .into())
+        (Some(MAGIC), Some(CORE)) => Err("it is a core WebAssembly module, not a component\n\
+             `wasm-tools component new` makes one of it; or build with --target wasm32-wasip2, which does"
+            .into()),
+        (Some(MAGIC), Some(_)) => Err("it is WebAssembly of a version that this host does not know\n\
+                 build it with tools that make components (binary format 0x1000d)"
+            .into()),
+        (Some(MAGIC), None) => {
+            Err("it is WebAssembly that ends in its first 8 bytes\nbuild or copy it again".into())
         }
-        (Some(MAGIC), _) => Err("it is WebAssembly of a version that this host does not know".into()),
-        _ => {
-            let begins = String::from_utf8_lossy(&module[..module.len().min(16)]);
-            Err(format!("it is not WebAssembly: it begins with {}", show::quote(&begins)))
-        }
+        _ => Err(what_else(module)),
     }
+}
+
+/// A line of TOML that says nothing; no attribute of Rust's, and no interpreter's name.
+fn is_comment(line: &str) -> bool {
+    line.starts_with('#') && !line.starts_with("#[") && !line.starts_with("#!")
+}
+
+/// What it seems to be that is not WebAssembly, and what to do.
+fn what_else(module: &[u8]) -> String {
+    const BUILD: &str = "build it with `cargo build --release --target wasm32-wasip2`";
+    let text = module.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim_start();
+    let begins = |beginnings: &[&str]| beginnings.iter().any(|beginning| text.starts_with(beginning));
+    if module.starts_with(b"\x7fELF") {
+        return format!("it is a program for this machine (ELF), not WebAssembly\n{BUILD}");
+    }
+    if module.starts_with(b"\x1f\x8b") || module.starts_with(b"\x28\xb5\x2f\xfd") || module.starts_with(b"PK")
+    {
+        return "it is a compressed file, not WebAssembly\nunpack it first".to_string();
+    }
+    if begins(&["(component", "(module"]) {
+        return "it is WebAssembly's text, not its binary form\n`wasm-tools parse FILE -o FILE.wasm` makes that".to_string();
+    }
+    let mut lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !is_comment(line));
+    if lines.next().is_some_and(|line| line.starts_with("schema") || line.starts_with('[')) {
+        return "it is TOML, not WebAssembly: is it a grants file?\nthat goes after --grants: nshost run --grants FILE SCRIPT".to_string();
+    }
+    if begins(&["#!"]) {
+        return "it is a script for an interpreter (#!), not WebAssembly\n\
+                a setup script is a WebAssembly component; what is to run in the container goes after --"
+            .to_string();
+    }
+    if begins(&["use ", "fn ", "//", "#[", "mod "]) {
+        return format!("it is the source of a script, not WebAssembly\n{BUILD}");
+    }
+    let begins = String::from_utf8_lossy(&module[..module.len().min(16)]);
+    format!("it is not WebAssembly: it begins with {}\n{BUILD}", show::quote(&begins))
 }

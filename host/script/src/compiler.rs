@@ -6,7 +6,10 @@
 //! limits; without them they are the largest that can be granted. The launcher keeps the time.
 //! The files are described in [`station`]. It is asked nothing: it works on the file that it was started with.
 
-use std::{fs::File, io::Write};
+use std::{
+    fs::File,
+    io::{ErrorKind, Write},
+};
 
 use nshost_plan::{Limits, codec};
 use nshost_policy::wire::{CompileAnswer, Failure, Inspection};
@@ -38,6 +41,9 @@ fn main() {
     let module = match (missing.first(), module) {
         (Some(layer), _) if !order.unlocked => {
             Err(Failure::Lock { what: layer.what.to_string(), errno: layer.errno })
+        }
+        (_, Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(Failure::Module("it is empty\nbuild or copy it again".to_string()))
         }
         (_, Err(error)) => Err(Failure::Module(format!("it cannot be read: {error}"))),
         (_, Ok(module)) => Ok(module),

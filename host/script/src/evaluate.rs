@@ -11,9 +11,9 @@ use wasmtime::{Engine, Store};
 
 use crate::{
     artifact::Artifact,
-    bindings::{SetupScript, SetupScriptPre, nshost::setup::types::Error},
+    bindings::{SetupScript, SetupScriptPre, nshost::setup::types},
     budget::Exhausted,
-    clock,
+    clock, exports,
     failure::{self, one_line},
     imports,
     state::State,
@@ -39,9 +39,14 @@ pub fn evaluate(engine: &Engine, artifact: &Artifact, question: Question) -> Ans
 fn load(engine: &Engine, artifact: &Artifact) -> Result<SetupScriptPre<State>, Failure> {
     let component = artifact.load(engine).map_err(|error| Failure::Artifact(one_line(&error)))?;
     let linker = ManuallyDrop::new(imports::link(engine, &component).map_err(Failure::Module)?);
+    exports::check(engine, &component).map_err(Failure::Module)?;
     let module = |error: wasmtime::Error| Failure::Module(one_line(&error));
-    SetupScriptPre::new(linker.instantiate_pre(&component).map_err(module)?).map_err(module)
+    let pre = linker.instantiate_pre(&component).map_err(module)?;
+    SetupScriptPre::new(pre).map_err(|_| Failure::Module(OTHER_TYPE.to_string()))
 }
+
+const OTHER_TYPE: &str = "its `setup` takes or returns something else than this nshost's does\n\
+    build it with the SDK, or the guest-sdk/wit, of this nshost";
 
 /// A store with the question's budgets. The deadline counts from here.
 fn store(engine: &Engine, question: Question) -> Store<State> {
@@ -54,19 +59,22 @@ fn store(engine: &Engine, question: Question) -> Store<State> {
     store
 }
 
-fn run(script: &SetupScriptPre<State>, store: &mut Store<State>) -> wasmtime::Result<Result<(), Error>> {
+/// What `setup` returned, or what ended the script before it did.
+type Returned = wasmtime::Result<Result<(), types::Failure>>;
+
+fn run(script: &SetupScriptPre<State>, store: &mut Store<State>) -> Returned {
     let script: SetupScript = script.instantiate(&mut *store)?;
     script.call_setup(store)
 }
 
-fn answer(state: &mut State, returned: wasmtime::Result<Result<(), Error>>) -> Answer {
+fn answer(state: &mut State, returned: Returned) -> Answer {
     let limits = state.budget.limits;
     // What a full log has no room for is what its failure is about.
     let logged = state.end_lines();
     let outcome = match (returned, logged) {
         (Ok(Ok(())), Ok(())) => Ok(mem::take(&mut state.plan)),
         (Ok(Ok(())), Err(full)) => Err(full.into()),
-        (Ok(Err(error)), _) => Err(Failure::Script(failure::of_script(error))),
+        (Ok(Err(gave_up)), _) => Err(failure::of_script(gave_up, state.taken.take())),
         (Err(error), _) => Err(failure::of_run(&error, &limits)),
     };
     Answer { outcome, log: mem::take(&mut state.log), read: state.read, used: state.budget.used }

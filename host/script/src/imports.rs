@@ -17,7 +17,14 @@ use crate::{
 pub(crate) fn link(engine: &Engine, component: &Component) -> Result<Linker<State>, String> {
     let mut linker = Linker::new(engine);
     for (name, import) in component.component_type().imports(engine) {
-        let interface = name.split_once('@').map_or(name, |(interface, _version)| interface);
+        let (interface, version) = name.split_once('@').unwrap_or((name, CONTRACT));
+        if interface.starts_with("nshost:setup/") && !is_ours(version) {
+            return Err(format!(
+                "it was built for nshost:setup {}, and this nshost has {CONTRACT}\n\
+                 build it with the SDK, or the guest-sdk/wit, of this nshost",
+                show::quote(version)
+            ));
+        }
         let known = match (interface.split_once(':'), &import.ty) {
             (Some(("nshost", _)), _) => ours(&mut linker, interface),
             (Some(("wasi", interface)), ComponentItem::ComponentInstance(asked)) => linker
@@ -28,13 +35,20 @@ pub(crate) fn link(engine: &Engine, component: &Component) -> Result<Linker<Stat
         };
         if !known.map_err(|error| format!("cannot link {}: {}", show::quote(name), one_line(&error)))? {
             return Err(format!(
-                "it imports {}, which this host does not have: a setup script imports nshost:setup/… \
-                 and wasi:…",
+                "it imports {}, which this host does not have\na setup script imports nshost:setup/… and wasi:…",
                 show::quote(name)
             ));
         }
     }
     Ok(linker)
+}
+
+/// The version of the contract in `guest-sdk/wit`.
+const CONTRACT: &str = "0.1.0";
+
+/// Whether a script of this version of the contract finds in ours what it knows (semver: of 0.1.x, all).
+fn is_ours(version: &str) -> bool {
+    version.rsplit_once('.').map(|(minor, _)| minor) == CONTRACT.rsplit_once('.').map(|(minor, _)| minor)
 }
 
 /// Links an interface of the contract; false if there is none of that name.

@@ -10,7 +10,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Maps a file of 1 to `most` bytes to be read. Nothing in it is looked at.
+    /// Maps a file of 1 to `most` bytes to be read. Nothing in it is looked at. An empty one is an unexpected end.
     pub fn map(file: &File, most: u64) -> io::Result<Input> {
         Input::with(file, most, libc::PROT_READ)
     }
@@ -62,7 +62,10 @@ const EXECUTABLE: i32 = libc::PROT_READ | libc::PROT_EXEC;
 
 fn length(file: &File, most: u64) -> io::Result<usize> {
     let length = file.metadata()?.len();
-    if length == 0 || length > most {
+    if length == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if length > most {
         let message = format!("{length} bytes, instead of 1 to {most}");
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }

@@ -23,7 +23,9 @@ pub fn inspect(module: &[u8]) -> Result<Inspection, String> {
     // Components and modules nest, and only the outermost component's imports are a request to us.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(module) {
-        let payload = payload.map_err(one_line)?;
+        let payload = payload.map_err(|error| {
+            format!("{}\nif it was copied, copy it again; if not, build it again", one_line(error))
+        })?;
         match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),

@@ -16,6 +16,7 @@ pub mod compile;
 mod container;
 pub mod engine;
 pub mod evaluate;
+mod exports;
 mod facts;
 mod failure;
 mod filesystem;

@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) read: FactsRead,
     pub(crate) log: Vec<LogLine>,
     pub(crate) wasi: Inert,
+    /// What was asked for last of all that was taken.
+    pub(crate) taken: Option<(String, Step)>,
 }
 
 impl State {
@@ -38,6 +40,7 @@ impl State {
             read: FactsRead::default(),
             log: Vec::new(),
             wasi: Inert::default(),
+            taken: None,
         }
     }
 
@@ -64,6 +67,9 @@ impl State {
         }
         if let Err(refusal) = check_step(&self.plan, &step, &self.grants, &self.facts) {
             self.note_refusal(&step, refusal.kind);
+            if refusal.kind == RefusalKind::Conflict {
+                self.taken = Some((refusal.subject.clone(), step));
+            }
             return Ok(Err(refused(refusal)));
         }
         Ok(self.plan.push(step).map_err(invalid))

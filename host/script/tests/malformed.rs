@@ -34,13 +34,15 @@ fn imports_that_the_host_does_not_have_are_named() {
                 (import "{name}" (instance (export "f" (func))))
                 (core module $main (memory (export "memory") 1) (func (export "setup") (result i32) i32.const 16))
                 (core instance $main (instantiate $main))
-                (func (export "setup") (result (result (error $error)))
+                (func (export "setup") (result (result (error $failure)))
                     (canon lift (core func $main "setup") (memory (core memory $main "memory")))))"#
         ))
     };
     for name in ["nshost:setup/firewall@0.1.0", "other:host/files@1.0.0", "nshost:other/container"] {
         assert!(unfit(&importing(name)).contains(name), "{name}");
     }
+    // Of a contract that is to come.
+    assert!(unfit(&importing("nshost:setup/container@0.2.0")).contains("nshost:setup \"0.2.0\""));
     // In an interface that there is, a function that there is not.
     assert!(unfit(&importing("nshost:setup/container@0.1.0")).contains("`f`"));
     // WASI may be imported by a runtime that never calls it.
@@ -49,22 +51,58 @@ fn imports_that_the_host_does_not_have_are_named() {
 
 #[test]
 fn a_component_without_setup_is_named_so() {
-    assert!(unfit(&wat("(component)")).contains("setup"));
+    let add = "the script exports no `setup`; in Rust add nshost_sdk::setup!(setup);";
+    assert_eq!(unfit(&wat("(component)")), add);
+    let exporting = |name: &str| {
+        let text = format!(
+            r#"(component (core module $m (func (export "f"))) (core instance $i (instantiate $m))
+                (func $f (canon lift (core func $i "f"))) (instance $e (export "run" (func $f)))
+                (export "{name}" (instance $e)))"#
+        );
+        unfit(&wat(&text))
+    };
+    for (name, said) in [
+        ("wasi:cli/run@0.2.3", "a `main`"),
+        ("wasi:http/incoming-handler@0.2.0", "HTTP"),
+        ("a:b/c@1.0.0", "a:b/c"),
+    ] {
+        let reason = exporting(name);
+        assert!(reason.starts_with(add) && reason.contains(said), "{name}: {reason}");
+    }
+    assert!(exporting("setup").contains("not a function"));
     let other = wat(r#"(component
             (core module $main (func (export "setup") (result i32) i32.const 16))
             (core instance $main (instantiate $main))
             (func (export "setup") (result u32) (canon lift (core func $main "setup"))))"#);
-    assert!(unfit(&other).contains("setup"));
+    assert!(unfit(&other).contains("build it with the SDK"));
 }
 
 #[test]
 fn what_is_not_a_component_is_named_so() {
     let good = plain("(func $setup (result i32) i32.const 16)");
-    assert!(uncompiled(b"#!/bin/sh\nrm -rf /\n").contains("not WebAssembly"));
-    assert!(uncompiled(b"\0").contains("not WebAssembly"));
-    assert!(uncompiled(b"").contains("0 bytes"));
-    assert!(uncompiled(b"\0asm\x01\0\0\0").contains("core WebAssembly module"));
-    assert!(uncompiled(b"\0asm\x63\0\0\0").contains("version"));
+    for (bytes, said) in [
+        (&b"#!/bin/sh\nrm -rf /\n"[..], "#!"),
+        (b"\0", "not WebAssembly: it begins with"),
+        (b"some text", "not WebAssembly: it begins with"),
+        (b"", "empty"),
+        (b"\0asm\x01\0\0\0", "core WebAssembly module"),
+        (b"\0asm\x63\0\0\0", "version"),
+        (b"\0asm", "ends in its first"),
+        (b"\x7fELF\x02\x01\x01", "ELF"),
+        (b"\x1f\x8b\x08", "compressed"),
+        (b"  (component)", "text"),
+        (b"(module", "text"),
+        (b"schema = 1\n", "TOML"),
+        (b"\n[[link]]\n", "TOML"),
+        (b"# What it may\n\nschema = 1\n", "TOML"),
+        (b"#[no_mangle]\n", "source"),
+        (b"use nshost_sdk::prelude::*;", "source"),
+    ] {
+        let reason = uncompiled(bytes);
+        assert!(reason.contains(said), "{said}: {reason}");
+        assert_eq!(reason.lines().count(), 2, "what is wrong, and what to do: {reason}");
+        assert_eq!(inspect(bytes), Err(Failure::Module(reason)));
+    }
     for length in [8, 9, 100, good.len() - 1] {
         // A component that ends after its header is one that has nothing.
         let cut = compile(&good[..length]);

@@ -123,7 +123,8 @@ fn a_denial_is_a_value_that_a_script_can_return() {
     let mut question = question();
     question.grants = Grants::none();
     let answer = evaluate(&module, &question);
-    let Err(Failure::Script(ScriptError::Denied { capability, subject, hint })) = answer.outcome else {
+    let Err(Failure::Script { why: ScriptError::Denied { capability, subject, hint }, .. }) = answer.outcome
+    else {
         panic!("{:?}", answer.outcome)
     };
     assert_eq!(capability, "link");
@@ -142,10 +143,49 @@ fn what_is_not_well_formed_is_said_at_the_call() {
             (i32.const 16))"#,
     );
     let answer = evaluate(&module, &question());
-    let Err(Failure::Script(ScriptError::Invalid { code, subject, .. })) = answer.outcome else {
+    let Err(Failure::Script { why: ScriptError::Invalid { code, subject, .. }, .. }) = answer.outcome else {
         panic!("{:?}", answer.outcome)
     };
     assert_eq!((code.as_str(), subject.as_str()), ("name-invalid", "\"a/b\""));
+}
+
+#[test]
+fn what_is_taken_is_told_with_the_step_that_asked_for_it() {
+    // Returns what `veth.create` said; then the same in the words of another problem.
+    let fields = |words: &str| {
+        hosted(&format!(
+            r#"(data (i32.const 1024) "eth0") (data (i32.const 2048) "src/lib.rs:1")
+            (func $setup (result i32)
+                (call $container.unshare-network (i32.const 16))
+                (call $link.veth.create (i32.const 1024) (i32.const 4) (i32.const 1024) (i32.const 4) (i32.const 16))
+                (i32.store (i32.const 48) (i32.const 1))
+                (i32.store (i32.const 52) (i32.const 2048))
+                (i32.store (i32.const 56) (i32.const 12))
+                {words} (i32.const 16))"#
+        ))
+    };
+    let asked = |words| match evaluate(&fields(words), &with_eth0()).outcome {
+        Err(Failure::Script { why: ScriptError::Conflict { .. }, at, asked }) => {
+            assert_eq!(at.as_deref(), Some("src/lib.rs:1"));
+            asked
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(asked("").as_deref(), Some(Step::Veth(veth)) if veth.host.as_str() == "eth0"));
+    assert_eq!(asked("(i32.store (i32.const 36) (i32.const 3))"), None, "another subject");
+}
+
+#[test]
+fn a_panic_is_its_last_words() {
+    let module = hosted(
+        r#"(data (i32.const 1024) "one\ntwo") (data (i32.const 1040) "src/lib.rs:10:20")
+        (func $setup (result i32)
+            (call $log.panic (i32.const 1024) (i32.const 7) (i32.const 1) (i32.const 1040) (i32.const 16))
+            unreachable)"#,
+    );
+    let answer = evaluate(&module, &question());
+    let (message, at) = ("one\ntwo".to_string(), Some("src/lib.rs:10:20".to_string()));
+    assert_eq!(answer.outcome, Err(Failure::Panic { message, at }));
 }
 
 #[test]

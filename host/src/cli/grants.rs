@@ -21,7 +21,7 @@ const PATIENCE: u16 = 10_000;
 /// Reads the file that was typed for this script.
 pub(super) fn read(typed: &Path, script: &Path) -> Result<Grants, Failure> {
     let standard_input = typed == Path::new("-");
-    let (text, told) = match standard_input {
+    let (bytes, told) = match standard_input {
         true => (all_of(io::stdin()), "standard input".to_string()),
         false => {
             let found = named::grants(typed)?;
@@ -37,18 +37,34 @@ pub(super) fn read(typed: &Path, script: &Path) -> Result<Grants, Failure> {
             (all_of(Patient(file)), show::log_line(&path.to_string_lossy()))
         }
     };
-    let text = text.map_err(|error| unread(typed, script, &error))?;
-    if text.len() as u64 > MAX {
-        return Err(Failure::ours(format!("{told} is larger than 1 MiB, too large for grants")));
-    }
+    let bytes = bytes.map_err(|error| unread(typed, script, &error))?;
+    let text = text(bytes)
+        .map_err(|(what, hint)| Failure::ours(format!("grants file \"{told}\": {what}")).hint(hint))?;
     Grants::parse(&text, &told).map_err(|error| Failure::ours(error.to_string()))
 }
 
 /// As much as is read, and a byte more if there is more.
-fn all_of(file: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    file.take(MAX + 1).read_to_string(&mut text)?;
-    Ok(text)
+fn all_of(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text of a grants file, or what it is instead, and what to do.
+fn text(bytes: Vec<u8>) -> Result<String, (String, &'static str)> {
+    const USAGE: &str = "nshost run --grants GRANTS.toml SCRIPT.wasm";
+    if bytes.starts_with(b"\0asm") {
+        let what = "--grants wants TOML, and this is WebAssembly: are the two files swapped?";
+        return Err((what.to_string(), USAGE));
+    }
+    if bytes.len() as u64 > MAX {
+        let what = "larger than 1 MiB, too large for grants";
+        return Err((what.to_string(), "is this the file that was meant?"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        (format!("--grants wants TOML, and this is no text: byte {} is not UTF-8", at + 1), USAGE)
+    })
 }
 
 /// A file that is waited for, as `<(…)` is, which has a writer that may not have written yet.

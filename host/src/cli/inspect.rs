@@ -6,7 +6,8 @@ use nshost_plan::show;
 use serde_json::json;
 
 use crate::{
-    failure::{self, Failure},
+    answered,
+    failure::Failure,
     module::{Module, hex},
     named, print, worker,
 };
@@ -30,12 +31,14 @@ pub struct Arguments {
 /// Prints the script's identity and what it may ask for. A process without rights looks at the bytes.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let module = Module::open(&named::script(&arguments.script)?)?;
-    let inspection = worker::inspect(module.sealed()?)?.map_err(failure::of_script)?;
+    let inspection = worker::inspect(module.sealed()?)?
+        .map_err(|failure| answered::of_script(failure, &module.name(), &|_| None))?;
     let digest = hex(module.digest());
     let is_setup_script = inspection.exports.iter().any(|export| export == "setup");
     // What has no package is a type that the world itself uses.
-    let interfaces = inspection.imports.iter().filter(|import| import.contains(':'));
-    let (ours, others): (Vec<&String>, Vec<&String>) =
+    let interfaces =
+        inspection.imports.iter().filter(|import| import.contains(':')).map(|name| show::log_line(name));
+    let (ours, others): (Vec<String>, Vec<String>) =
         interfaces.partition(|import| import.starts_with("nshost:"));
     let text = if arguments.json {
         let value = json!({
@@ -55,19 +58,34 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
             "" => String::new(),
             names => format!("needs besides (inert stand-ins):\n{names}"),
         };
-        let kind =
-            if is_setup_script { "a setup script" } else { "not a setup script: it does not export setup" };
         let about = inspection.about.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty());
         let about: String = about.map(|line| format!("about   {}\n", show::log_line(line))).collect();
+        // Its last words and lines in the log change nothing, so that they are no request.
+        let requests = ours.iter().filter(|name| !is_about(name, "log") && !is_about(name, "types"));
+        let requests: String = requests.map(|name| format!("  {name}{}\n", meaning(name))).collect();
+        let asks = match requests.as_str() {
+            "" => "may ask for: nothing\n".to_string(),
+            names => format!("may ask for:\n{names}"),
+        };
+        let kind = if is_setup_script {
+            "a setup script"
+        } else {
+            "not a setup script: it exports no `setup`; in Rust add nshost_sdk::setup!(setup);"
+        };
         format!(
-            "{}: {kind}\n{about}digest  sha256:{digest}\nsdk     {}\nmay ask for:\n{}{besides}{POWER}",
+            "{}: {kind}\n{about}digest  sha256:{digest}\nsdk     {}\n{asks}{besides}{}",
             module.name(),
-            inspection.sdk.as_deref().unwrap_or("unknown"),
-            ours.iter().map(|name| format!("  {name}{}\n", meaning(name))).collect::<String>(),
+            inspection.sdk.as_deref().map_or("unknown".to_string(), show::log_line),
+            if is_setup_script { POWER } else { "" },
         )
     };
     print::result(&text)?;
     Ok(0)
+}
+
+/// Whether an interface of the contract is that of this name, whatever its version.
+fn is_about(interface: &str, name: &str) -> bool {
+    interface.trim_start_matches("nshost:setup/").split('@').next() == Some(name)
 }
 
 /// What an interface of the contract is for, where its name does not say that it changes what a command does.

@@ -5,12 +5,13 @@ use nshost_kernel::{
     facts::{self, HostFacts},
     host, rootless,
 };
-use nshost_ledger::{Directory, Life, Standing};
-use nshost_plan::{Facts, Namespace, Plan, Topology, show};
+use nshost_ledger::{Directory, Ledger, Life, Standing};
+use nshost_plan::{Facts, Namespace, Plan, Step, Topology, show};
 use nshost_policy::{self as policy, Grants};
 use serde_json::json;
 
 use crate::{
+    answered::WhoHas,
     cache::Cache,
     cli::{json, shared::Script},
     decide::{self, Opinion},
@@ -66,8 +67,10 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     decide::bound_to(&request.grants, &request.module)?;
     // Who this is decides where the cache lies, and a private host changes that.
     let cache = Cache::open();
-    let (facts, impossible) = host_facts(&request, arguments.as_root)?;
-    let opinion = decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner)?;
+    let (facts, ledger, impossible) = host_facts(&request, arguments.as_root)?;
+    let who_has = |step: &Step| ledger.as_ref()?.occupant(step).ok().flatten();
+    let opinion =
+        decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner, &who_has)?;
     if arguments.suggest_grants {
         let grants = policy::suggest(&opinion.plan, &facts).for_script(*request.module.digest());
         print::result(&grants.to_toml())?;
@@ -85,7 +88,7 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
         Format::Mermaid => drawn().mermaid(),
         Format::Svg => drawn().svg(),
     })?;
-    let status = verdict(&request, &opinion, &facts, has_grants)?;
+    let status = verdict(&request, &opinion, &facts, has_grants, &who_has)?;
     impossible.map_or(Ok(status), Err)
 }
 
@@ -131,7 +134,13 @@ fn wanted(request: &Request, opinion: &Opinion, facts: &Facts) -> String {
 }
 
 /// Without any grants given, a plan is only shown.
-fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool) -> Result<u8, Failure> {
+fn verdict(
+    request: &Request,
+    opinion: &Opinion,
+    facts: &Facts,
+    has_grants: bool,
+    who_has: WhoHas<'_>,
+) -> Result<u8, Failure> {
     let denied = opinion.refusals.iter().any(|refusal| refusal.kind.is_denial());
     let refused: Vec<_> =
         opinion.refusals.iter().filter(|r| has_grants || !r.kind.is_denial()).cloned().collect();
@@ -143,14 +152,14 @@ fn verdict(request: &Request, opinion: &Opinion, facts: &Facts, has_grants: bool
         false => Grants::none(),
     };
     let (message, hint) =
-        print::refusals(&opinion.plan, &refused, &request.grants, &lacking, &request.module);
+        print::refusals(&opinion.plan, &refused, &request.grants, &lacking, &request.module, who_has);
     let status = if denied && has_grants { Status::Denied } else { Status::Nshost };
     let not_here = refused.iter().any(|refusal| !refusal.kind.is_denial());
     Err(failure::on_host(Failure::new(status, message).hint(hint), facts.rootless && not_here))
 }
 
 /// What a launch by the same user, or by root, would know, without reserving anything; and why there can be none.
-fn host_facts(request: &Request, as_root: bool) -> Result<(Facts, Option<Failure>), Failure> {
+fn host_facts(request: &Request, as_root: bool) -> Result<(Facts, Option<Ledger>, Option<Failure>), Failure> {
     let is_root = nix::unistd::geteuid().is_root();
     let rootless = !is_root && !as_root;
     // Where nothing was launched so far, no directory is made only to look. Root's is closed to others.
@@ -162,8 +171,9 @@ fn host_facts(request: &Request, as_root: bool) -> Result<(Facts, Option<Failure
     };
     let entered = if rootless { rootless::enter_private_host() } else { Ok(()) };
     let mut socket = Socket::route()?;
-    let standing = match state.zip(host::current(&socket).ok()) {
-        Some((state, here)) => state.ledger(here).standing()?,
+    let ledger = state.zip(host::current(&socket).ok()).map(|(state, here)| state.ledger(here));
+    let standing = match &ledger {
+        Some(ledger) => ledger.standing()?,
         None => Standing::default(),
     };
     let gone: Vec<_> = standing.gone.iter().flat_map(|record| record.macs.iter().copied()).collect();
@@ -172,7 +182,7 @@ fn host_facts(request: &Request, as_root: bool) -> Result<(Facts, Option<Failure
         host = like_a_private_one(host);
     }
     let facts = decide::facts(host, request, lowest_free(&standing), standing.taken, rootless);
-    Ok((facts, entered.err().map(Failure::from)))
+    Ok((facts, ledger, entered.err().map(Failure::from)))
 }
 
 /// Where no private host can be made, a plan can still be looked at: with nothing there but the loopback.

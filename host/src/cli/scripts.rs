@@ -6,6 +6,7 @@ use nshost_plan::show;
 use serde_json::json;
 
 use crate::{
+    answered,
     failure::Failure,
     module::Module,
     named,
@@ -48,7 +49,8 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
 /// The first line of what the script says it is for.
 fn about(path: &Path) -> Result<String, Failure> {
     let module = Module::open(&named::script(path)?)?;
-    let inspection = worker::inspect(module.sealed()?)?.map_err(crate::failure::of_script)?;
+    let inspection = worker::inspect(module.sealed()?)?
+        .map_err(|failure| answered::of_script(failure, &module.name(), &|_| None))?;
     Ok(inspection.about.unwrap_or_default().lines().next().unwrap_or_default().to_string())
 }
 

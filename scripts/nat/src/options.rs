@@ -1,7 +1,5 @@
 //! What the operator can say: `nat [PORT] [out=INTERFACE] [dns=ADDRESS[,ADDRESS…]] [v6]`.
 
-use std::net::IpAddr;
-
 use nshost_sdk::prelude::*;
 
 /// The script's arguments.
@@ -19,27 +17,22 @@ pub struct Options {
 impl Options {
     pub fn parse(arguments: &[String]) -> Result<Options> {
         let mut options = Options { port: 80, out: None, dns: Vec::new(), v6: false };
-        for argument in arguments {
-            match argument.split_once('=') {
+        for word in arguments {
+            match word.split_once('=') {
                 Some(("out", link)) => options.out = Some(link.to_string()),
                 Some(("dns", servers)) => {
                     for server in servers.split(',') {
-                        let address: Result<IpAddr, _> = server.parse();
-                        address
-                            .map_err(|_| format!("{server:?} in {argument:?} is no address, like 9.9.9.9"))?;
+                        argument::address(server).map_err(|wrong| format!("{word:?}: {wrong}"))?;
                         options.dns.push(server.to_string());
                     }
                 }
-                None if argument == "v6" => options.v6 = true,
-                None if argument.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    options.port = match argument.parse() {
-                        Ok(port @ 1..) => port,
-                        _ => return Err(format!("{argument} is no port: those are 1 to 65535").into()),
-                    }
+                None if word == "v6" => options.v6 = true,
+                None if word.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    options.port = argument::port(word)?;
                 }
                 _ => {
                     let usage = "nat takes [PORT] [out=INTERFACE] [dns=ADDRESS,…] [v6]";
-                    return Err(format!("{argument:?} means nothing here; {usage}").into());
+                    return Err(format!("{word:?} means nothing here; {usage}").into());
                 }
             }
         }

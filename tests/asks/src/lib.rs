@@ -98,16 +98,13 @@ fn forward(protocol: &str, values: &[&str]) -> Result {
     let [ports, to, port, on @ ..] = values else {
         return Err("a forward is PORT[-PORT],TO,PORT[,ON]".into());
     };
-    let (first, last): (u16, u16) = match ports.split_once('-') {
-        Some((first, last)) => (first.parse()?, last.parse()?),
-        None => (ports.parse()?, ports.parse()?),
-    };
-    let forward = if protocol == "tcp" { nat::tcp(first..=last) } else { nat::udp(first..=last) };
+    let ports = argument::ports(ports)?;
+    let forward = if protocol == "tcp" { nat::tcp(ports) } else { nat::udp(ports) };
     let forward = match on {
         [address] => forward.on(address),
         _ => forward,
     };
-    forward.to(to, port.parse()?)
+    forward.to(to, argument::port(port)?)
 }
 
 nshost_sdk::setup!(setup);

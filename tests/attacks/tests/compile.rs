@@ -22,7 +22,7 @@ fn component(functions: &str) -> Vec<u8> {
                 {functions}
                 (func (export "setup") (result i32) i32.const 16))
             (core instance $main (instantiate $main))
-            (func (export "setup") (result (result (error $error)))
+            (func (export "setup") (result (result (error $failure)))
                 (canon lift (core func $main "setup") (memory (core memory $main "memory")))))"#
     ))
     .expect("the text is well formed")

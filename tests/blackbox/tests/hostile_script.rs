@@ -136,6 +136,58 @@ fn what_is_no_name_address_or_path_is_named_and_refused() -> Result<()> {
     Ok(())
 }
 
+/// Its words at 1024 are handed back as what it returns, panics with, or says of itself.
+#[test]
+fn no_words_of_a_script_move_a_terminal_or_speak_for_us() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let words = "one\r\nnshost: all is well\u{1b}]0;owned\u{7}\u{202e}";
+    let length = words.len();
+    let place = format!("(i32.const 1024) (i32.const {length})");
+    let text = |at: u32| {
+        format!(
+            "(i32.store (i32.const {at}) (i32.const 1024)) (i32.store (i32.const {}) (i32.const {length}))",
+            at + 4
+        )
+    };
+    // A result at 16: an error's kind at 20, its texts from 24 on; where it was at 48.
+    let fails = |kind: u32, texts: &[u32]| {
+        let texts: String = texts.iter().map(|at| text(*at)).collect();
+        format!(
+            "(i32.store8 (i32.const 16) (i32.const 1)) (i32.store8 (i32.const 20) (i32.const {kind})) {texts}
+             (i32.store8 (i32.const 48) (i32.const 1)) {} (i32.const 16)",
+            text(52)
+        )
+    };
+    let reason = format!("(i32.store8 (i32.const 24) (i32.const 1)) {}", fails(4, &[28]));
+    for (body, code) in [
+        (fails(0, &[24, 32, 40]), 122),
+        (fails(1, &[24, 32, 40]), FAILED),
+        (fails(2, &[24, 32, 40]), 125),
+        (fails(3, &[24, 32, 40]), 125),
+        (reason, FAILED),
+        (format!("(call $log.panic {place} (i32.const 1) {place}) unreachable"), FAILED),
+    ] {
+        let fields =
+            format!(r#"(data (i32.const 1024) "{}") (func $setup (result i32) {body})"#, data(words));
+        let output = run(&host, &fields, Duration::from_secs(8))?;
+        assert_eq!(output.code(), code, "{body}: {}", output.text());
+        assert!(output.stderr.contains("owned"), "{body}: {}", output.text());
+        let ours = output.stderr.lines().filter(|line| line.starts_with("nshost")).count();
+        assert_eq!(ours, 1, "{body}: {}", output.text());
+        assert!(!output.stderr.contains(['\u{1b}', '\u{7}', '\r', '\u{202e}']), "{:?}", output.stderr);
+    }
+    let module = format!(r#"(component (@custom "nshost:sdk" "{}"))"#, data(words));
+    let script = scratch.file("sdk.wasm", wat::parse_str(module)?)?;
+    let output = host.nshost()?.arg("inspect").arg(&script).run()?;
+    let text = output.expect(0)?;
+    assert!(text.contains("owned") && !text.contains(['\u{1b}', '\u{7}', '\r', '\u{202e}']), "{text:?}");
+    assert!(!text.lines().any(|line| line.starts_with("nshost")), "{text}");
+    Ok(())
+}
+
 #[test]
 fn a_network_that_overlaps_the_hosts_is_taken() -> Result<()> {
     if !root_or_skip() {

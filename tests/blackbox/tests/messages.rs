@@ -21,14 +21,14 @@ fn a_program_that_is_not_found_is_told_where_it_was_looked_for() -> Result<()> {
         (
             &["-w", "/"][..],
             "./program",
-            "a relative path begins in /, as the command does; did you mean /run/here/program?",
+            "it is looked for in /, where the command starts; write its whole path, /run/here/program",
         ),
         (&[], "./program", "the interpreter in its first line"),
-        (&[], "program", "did you mean /run/here/program?"),
-        (&[], "./missing", "type the whole path"),
+        (&[], "program", "write its whole path, /run/here/program"),
+        (&[], "./missing", "write its whole path"),
         (&[], "missing", "is it installed"),
         (&[], "/run/here/program", "the interpreter in its first line"),
-        (&[], "/run/here/missing", "is it installed"),
+        (&[], "/run/here/missing", "nothing is at this path: is it installed?"),
     ] {
         let run = host.nshost()?.args(["run", "--allow-all"]).args(options).arg(&script);
         let run = run.args(["--", program]);

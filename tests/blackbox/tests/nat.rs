@@ -226,9 +226,9 @@ fn an_argument_that_means_nothing_is_named() -> Result<()> {
     let host = Host::new()?;
     let _internet = host.internet()?;
     for (argument, told) in [
-        ("0", "0 is no port"),
-        ("65536", "65536 is no port"),
-        ("dns=9.9.9.9,x", "\"x\" in \"dns=9.9.9.9,x\""),
+        ("0", "0 is not a port: 1 to 65535"),
+        ("65536", "65536 is not a port: 1 to 65535"),
+        ("dns=9.9.9.9,x", "\"dns=9.9.9.9,x\": \"x\" is not an address"),
     ] {
         let output = host.nshost()?.arg("plan").arg(component("nat")?).arg(argument).run()?;
         assert_eq!(output.code(), 120, "{}", output.text());

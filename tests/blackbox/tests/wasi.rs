@@ -69,7 +69,36 @@ fn a_panic_is_told() -> Result<()> {
     }
     let output = chatty(&Host::new()?, "panic")?;
     assert_eq!(output.code(), 120, "{}", output.text());
-    assert!(output.stderr.contains("nobody expected this"), "{}", output.text());
+    let source = fs::read_to_string(support::root().join("tests/chatty/src/lib.rs"))?;
+    let line = source.lines().position(|line| line.contains("panic!(")).map_or(0, |line| line + 1);
+    let column =
+        source.lines().nth(line - 1).and_then(|line| line.find("panic!(")).map_or(0, |column| column + 1);
+    let told = format!(
+        "nshost: the script panicked at tests/chatty/src/lib.rs:{line}:{column}: nobody expected this\n"
+    );
+    assert_eq!(output.stderr, told);
+    Ok(())
+}
+
+/// The SDK knows its caller's line, and nothing else in the script does.
+#[test]
+fn what_cannot_be_is_told_with_the_line_that_asked_for_it() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let source = fs::read_to_string(support::root().join("tests/asks/src/lib.rs"))?;
+    for (words, what, call) in [
+        (["veth=a,b", "veth=a,c"], "link::veth", "link::veth(first"),
+        (["veth=a,b", "host=x"], "address", "veth.host().address(first)"),
+    ] {
+        let line = source.lines().position(|line| line.contains(call)).map_or(0, |line| line + 1);
+        let run = host.nshost()?.args(["run", "--allow-all"]).arg(wasi_component("asks")?);
+        let output = run.arg("own=network").args(words).run()?;
+        assert_eq!(output.code(), 120, "{}", output.text());
+        let told = format!("\n  {what} at tests/asks/src/lib.rs:{line}: ");
+        assert!(output.stderr.contains(&told), "no {told:?}: {}", output.text());
+    }
     Ok(())
 }
 

@@ -21,6 +21,16 @@ fn setup() -> Result {
         }
         "words" => println!("{:?}", facts::arguments()),
         "panic" => panic!("nobody expected this"),
+        "index" => println!("{}", [1, 2, 3][facts::arguments().len() + 2]),
+        "lines" => {
+            return Err(
+                "which network?\ngive it as the first argument:\n  chatty 10.0.0.0/24\n\x1b[2Jnshost: done"
+                    .into(),
+            );
+        }
+        "silent" => return Err(Error::Other(None)),
+        "parse" => println!("{}", u16::try_from(facts::arguments()[1].parse::<u32>()?).unwrap_or(0)),
+        "exit" => leave(),
         "clocks" => {
             let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
             let (begin, random) = (Instant::now(), RandomState::new().hash_one("a seed"));
@@ -38,6 +48,11 @@ fn setup() -> Result {
         other => return Err(format!("what is {other:?}?").into()),
     }
     process::command_or("/bin/true", &[])
+}
+
+#[expect(clippy::disallowed_methods, reason = "what a script should not do")]
+fn leave() -> ! {
+    std::process::exit(3)
 }
 
 nshost_sdk::setup!(setup);

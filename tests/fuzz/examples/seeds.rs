@@ -78,13 +78,15 @@ fn answer(outcome: Result<Plan, Failure>) -> Answer {
     }
 }
 
-fn failures() -> [(&'static str, Failure); 5] {
+fn failures() -> [(&'static str, Failure); 7] {
     let text = ToString::to_string;
     let denied =
         ScriptError::Denied { capability: text("link"), subject: text("veth0"), hint: text("[[link]]") };
     [
-        ("denied", Failure::Script(denied)),
-        ("other", Failure::Script(ScriptError::Other(None))),
+        ("denied", Failure::Script { why: denied, at: Some(text("link::veth at src/lib.rs:12")), asked: None }),
+        ("panic", Failure::Panic { message: text("one\ntwo"), at: Some(text("src/lib.rs:10:20")) }),
+        ("exit", Failure::Exit(1)),
+        ("other", Failure::Script { why: ScriptError::Other(None), at: None, asked: None }),
         ("budget", Failure::Budget { name: text("wall time"), limit: 1000, unit: text("ms") }),
         ("trap", Failure::Trap(text("unreachable"))),
         ("lock", Failure::Lock { what: text("seccomp"), errno: 22 }),

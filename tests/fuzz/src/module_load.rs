@@ -17,7 +17,7 @@ const COMPILED: usize = 16 << 10;
 pub fn run(data: &[u8]) {
     let inspected = inspect(data);
     if let Err(reason) = &inspected {
-        one_line(reason);
+        told(reason);
     }
     if data.len() > COMPILED {
         return;
@@ -28,10 +28,12 @@ pub fn run(data: &[u8]) {
             let found = inspected.expect("compiled, so it can be read");
             assert!(found.imports.len() <= 1000 && found.producers.len() <= 1000);
         }
-        Err(reason) => one_line(&reason),
+        Err(reason) => told(&reason),
     }
 }
 
-fn one_line(reason: &str) {
-    assert!(!reason.is_empty() && !reason.chars().any(char::is_control), "{reason:?}");
+/// What it is, and in a second line what to do.
+fn told(reason: &str) {
+    assert!(!reason.is_empty() && reason.lines().count() <= 2, "{reason:?}");
+    assert!(!reason.chars().any(|c| c.is_control() && c != '\n'), "{reason:?}");
 }

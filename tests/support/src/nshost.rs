@@ -87,14 +87,19 @@ impl<'a> Nshost<'a> {
     }
 
     /// Uses a copy of the programs that anybody can read, in a directory of the host's own `/run`.
-    pub fn readable_by_all(mut self) -> Result<Self> {
+    pub fn readable_by_all(self) -> Result<Self> {
         let from = self.program.parent().map(PathBuf::from).unwrap_or_default();
         let copy = format!(
             "mkdir -p /run/programs; cd {}; cp nshost nshost-worker nshost-compiler /run/programs; chmod 755 /run/programs/*",
             from.display()
         );
         self.host.shell(&copy)?;
+        Ok(self.readable_by_all_already())
+    }
+
+    /// Uses the copy that [`Nshost::readable_by_all`] has made before.
+    pub fn readable_by_all_already(mut self) -> Self {
         self.program = PathBuf::from("/run/programs/nshost");
-        Ok(self)
+        self
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use support::Host;
 
-use crate::{build, tools};
+use crate::{build, run, tools};
 
 /// Each script's plan, as it is on a host that is always the same.
 pub fn bless() -> Result<()> {
@@ -27,5 +27,13 @@ pub fn bless() -> Result<()> {
             .with_context(|| format!("cannot write {}", drawing.display()))?;
         eprintln!("blessed: {} and {}", golden.display(), drawing.display());
     }
+    messages()
+}
+
+/// What is said to whoever makes a mistake: the test that looks at it writes it.
+fn messages() -> Result<()> {
+    build::for_tests()?;
+    run::run(run::cargo(["test", "--package", "blackbox", "--test", "golden"]).env("NSHOST_BLESS", "1"))?;
+    eprintln!("blessed: {}", support::root().join("tests/blackbox/golden/messages.txt").display());
     Ok(())
 }

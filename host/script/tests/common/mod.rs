@@ -55,7 +55,7 @@ pub fn plain(fields: &str) -> Vec<u8> {
                 {fields}
                 (export "setup" (func $setup)))
             (core instance $main (instantiate $main))
-            (func (export "setup") (result (result (error $error)))
+            (func (export "setup") (result (result (error $failure)))
                 (canon lift (core func $main "setup") (memory (core memory $main "memory")))))"#
     ))
 }
