@@ -6,6 +6,7 @@ use std::{
     ptr,
 };
 
+use nix::sys::eventfd::EventFd;
 use nshost_init::Orders;
 use nshost_plan::{AbsolutePath, Argument, Command, Namespace, Namespaces, Plan, Step};
 
@@ -62,8 +63,8 @@ impl<'a> Rendered<'a> {
     pub(crate) fn with_orders<T>(
         &self,
         channels: &Channels,
-        terminal: Option<&Terminal>,
-        reaper: bool,
+        settings: &Settings<'_>,
+        stopped: Option<&EventFd>,
         use_orders: impl FnOnce(&Orders<'_>) -> T,
     ) -> T {
         let candidates: Vec<&CStr> = match &self.program {
@@ -98,13 +99,15 @@ impl<'a> Rendered<'a> {
             leave_host_proc: prepares_mounts && own(Namespace::Pid),
             proc: has(&Step::Proc),
             resolv_conf: self.resolv_conf.as_deref().map(str::as_bytes),
-            terminal: terminal.and_then(Terminal::container_end),
-            terminal_for: terminal.map_or([false; 3], Terminal::replaces),
+            terminal: settings.terminal.and_then(Terminal::container_end),
+            terminal_for: settings.terminal.map_or([false; 3], Terminal::replaces),
             working_directory: &self.working_directory,
             program,
             arguments: arguments.as_ptr(),
             environment: environment.as_ptr(),
-            reaper,
+            ignored: settings.ignored,
+            reaper: settings.reaper,
+            stopped: stopped.map(AsRawFd::as_raw_fd),
         })
     }
 
