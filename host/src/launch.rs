@@ -140,7 +140,17 @@ impl<'a> Launch<'a> {
             Ok(receipt) => receipt,
             Err(lost) => return Ok(Attempt::Lost(lost)),
         };
-        match self.start(&mut receipt, &command, &start, host, &gone, audit) {
+        let settings = Settings {
+            command: &command,
+            by_script: command != self.request.command,
+            directory: &start.directory,
+            variables: &self.request.variables,
+            terminal: None,
+            term: None,
+            ignored: signals.ignored(),
+            reaper: self.request.reaper,
+        };
+        match self.start(&mut receipt, settings, host, &gone, audit) {
             Ok((running, held, terminal)) => {
                 let litter = !gone.is_empty();
                 Ok(Attempt::Launched(Box::new(Launched {
@@ -205,23 +215,14 @@ impl<'a> Launch<'a> {
     fn start(
         &self,
         receipt: &mut Receipt,
-        command: &[Argument],
-        start: &Start,
+        settings: Settings<'_>,
         host: &mut Socket,
         gone: &[Record],
         audit: &mut Audit,
     ) -> Result<(Running, Held, Option<Terminal>), Stopped> {
         let terminal = Terminal::for_operator()?;
         let term = std::env::var("TERM").ok().filter(|_| terminal.is_some());
-        let settings = Settings {
-            command,
-            by_script: command != self.request.command,
-            directory: &start.directory,
-            variables: &self.request.variables,
-            terminal: terminal.as_ref(),
-            term: term.as_deref(),
-            reaper: self.request.reaper,
-        };
+        let settings = Settings { terminal: terminal.as_ref(), term: term.as_deref(), ..settings };
         let waiting = container::clone(receipt, &settings)?;
         if let (Some(terminal), true) = (&terminal, receipt.plan().namespaces().contains(Namespace::User)) {
             terminal.give_to(identity::host_root(receipt.record()))?;
@@ -256,14 +257,14 @@ impl<'a> Launch<'a> {
 
     /// Whatever fails from here on, the container is waited for and undone first.
     fn until_ended(&self, launched: Launched, audit: &mut Audit) -> Ended {
-        let Launched { running, command, start, receipt, held, terminal, signals, litter } = launched;
+        let Launched { running, command, start, receipt, held, terminal, mut signals, litter } = launched;
         let noted = audit.event("started", || {
             let variables = self.request.variables.iter().map(Variable::name).collect::<Vec<_>>();
             let id = &receipt.record().id;
             json!({ "pid": running.pid(), "id": id, "directory": start.directory, "variables": variables })
         });
         let tidied = if litter { collect::forget_vanished(&self.ledger) } else { Ok(()) };
-        let end = supervise::until_end(&running, &signals, terminal);
+        let end = supervise::until_end(&running, &mut signals, terminal);
         let Undone { gone, tables, left } = self.undo(receipt, held);
         let mut besides: Vec<Failure> = noted.err().into_iter().chain(tidied.err()).chain(left).collect();
         let outcome = end.map_err(Failure::from).and_then(|end| match end {

@@ -55,8 +55,12 @@ pub struct Orders<'a> {
     pub arguments: *const *const c_char,
     /// `envp`, ended by a null pointer.
     pub environment: *const *const c_char,
+    /// The signals that were ignored when the broker was started (bit N-1 for signal N).
+    pub ignored: u64,
     /// Whether to stay as a first process that reaps orphans and passes signals on.
     pub reaper: bool,
+    /// An eventfd by which the reaper tells that the command has been stopped.
+    pub stopped: Option<c_int>,
 }
 
 /// A text that the container finds in the place of a file of the host's.
@@ -100,7 +104,7 @@ pub enum Program<'a> {
 pub unsafe fn run(orders: &Orders<'_>) -> ! {
     wait::close_the_brokers(orders);
     // What needs no id in the user namespace is done while the broker sets up the network.
-    stdio::reset_actions();
+    stdio::reset_actions(orders.ignored);
     let early = (!orders.user_namespace).then(|| prepare(orders));
     wait::at_gate(orders);
     identity::become_root(orders);

@@ -19,7 +19,7 @@ pub(crate) fn fork_command(orders: &Orders<'_>) {
     match command {
         -1 => report::fail(orders.report, Stage::Reaper),
         0 => command_side(orders),
-        pid => reap_until_end_of(pid as c_int),
+        pid => reap_until_end_of(pid as c_int, orders.stopped),
     }
 }
 
@@ -38,13 +38,17 @@ fn command_side(orders: &Orders<'_>) {
     stdio::set_signal_mask(0);
 }
 
-fn reap_until_end_of(command: c_int) -> ! {
+fn reap_until_end_of(command: c_int, stopped: Option<c_int>) -> ! {
     // SAFETY: numbers only. Not dumpable: nobody inside reads this process or writes its program
     // through /proc/1 (the CVE-2019-5736 class). The report pipe is closed as well: from
-    // here on there is nothing to report.
+    // here on there is nothing to report but that the command was stopped.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0 as c_ulong);
-        libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0);
+        let after = stopped.map_or(0, |kept| {
+            libc::syscall(libc::SYS_close_range, 0, kept - 1, 0);
+            kept + 1
+        });
+        libc::syscall(libc::SYS_close_range, after, c_int::MAX, 0);
     }
     let all = u64::MAX;
     // Not `sigtimedwait(2)`: while that waits, the signals are not blocked, and the launcher takes this for a
@@ -57,14 +61,27 @@ fn reap_until_end_of(command: c_int) -> ! {
     }
     loop {
         // SAFETY: signalfd_siginfo is plain data, and as large as is read.
-        let signal = unsafe {
+        let (signal, origin) = unsafe {
             let mut info: libc::signalfd_siginfo = mem::zeroed();
             let size = mem::size_of_val(&info);
             let read = libc::read(signals, (&raw mut info).cast(), size);
-            if read.unsigned_abs() == size { info.ssi_signo as c_int } else { 0 }
+            if read.unsigned_abs() == size { (info.ssi_signo as c_int, info.ssi_code) } else { (0, 0) }
         };
         match signal {
-            libc::SIGCHLD => collect(command),
+            libc::SIGCHLD => collect(command, stopped),
+            // The kernel tells the session's leader that the terminal is gone. The command is told by the launcher,
+            // if anybody told that.
+            libc::SIGHUP if origin == libc::SI_KERNEL => {}
+            // A shell stops a job and lets it go on as a whole.
+            libc::SIGTSTP | libc::SIGCONT => {
+                // SAFETY: `command` is our child and not yet waited for; if it has left its group, that is no
+                // more, and the signal is for it alone.
+                unsafe {
+                    if libc::kill(-command, signal) < 0 {
+                        libc::kill(command, signal);
+                    }
+                }
+            }
             1..=64 => {
                 // SAFETY: `command` is our child and not yet waited for.
                 unsafe { libc::kill(command, signal) };
@@ -74,15 +91,21 @@ fn reap_until_end_of(command: c_int) -> ! {
     }
 }
 
-fn collect(command: c_int) {
+fn collect(command: c_int, stopped: Option<c_int>) {
     loop {
         let mut status = 0;
         // SAFETY: `status` is a writable int.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
         if pid <= 0 {
             return;
         }
-        if pid == command {
+        if libc::WIFSTOPPED(status) {
+            if let (true, Some(tell)) = (pid == command, stopped) {
+                let once = 1u64;
+                // SAFETY: an eventfd takes 8 bytes.
+                unsafe { libc::write(tell, (&raw const once).cast(), mem::size_of_val(&once)) };
+            }
+        } else if pid == command {
             let code = if libc::WIFSIGNALED(status) {
                 128 + libc::WTERMSIG(status)
             } else {

@@ -20,13 +20,14 @@ pub(crate) fn detach_from_terminal(orders: &Orders<'_>) {
     }
 }
 
-/// Gives every signal its default action: what the broker set up for itself is not the command's. Those that
-/// the broker blocks stay so for now.
-pub(crate) fn reset_actions() {
+/// Gives every signal its default action: what the broker set up for itself is not the command's. But those that
+/// were `ignored` before it stay so, as `nohup` and a shell's background want it. Those that the broker blocks
+/// stay so for now.
+pub(crate) fn reset_actions(ignored: u64) {
     // The kernel's own struct, zeroed: SIG_DFL, no flags, empty mask. By system call, since libc
     // keeps some real-time signals to itself and would leave them ignored.
     let default = [0u64; 4];
-    for signal in 1..=64 {
+    for signal in (1..=64).filter(|signal| ignored & (1 << (signal - 1)) == 0) {
         // SAFETY: `default` is as large as the kernel's sigaction (32 bytes; 24 on aarch64); the
         // mask is the kernel's 8 bytes. SIGKILL and SIGSTOP fail, which is right.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u64>(), 8) };

@@ -26,7 +26,8 @@ pub(crate) fn at_gate(orders: &Orders<'_>) {
 /// Closes everything that this copy of the broker does not need itself: its ends of gate and report,
 /// without which their end would never be seen, and above all the lock that is its sign of life.
 pub(crate) fn close_the_brokers(orders: &Orders<'_>) {
-    let mut kept = [orders.gate, orders.report, orders.terminal.unwrap_or(orders.gate)];
+    let or_gate = |fd: Option<c_int>| fd.unwrap_or(orders.gate);
+    let mut kept = [orders.gate, orders.report, or_gate(orders.terminal), or_gate(orders.stopped)];
     kept.sort_unstable();
     let mut first = 3;
     for fd in kept {

@@ -5,7 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
-    sys::wait::{WaitStatus, waitpid},
+    sys::{
+        eventfd::{EfdFlags, EventFd},
+        wait::{WaitStatus, waitpid},
+    },
     unistd::{Pid, pipe2, read, write},
 };
 use nshost_init::Report;
@@ -38,6 +41,8 @@ pub struct Settings<'a> {
     pub variables: &'a [Variable],
     /// The value of `TERM` for it.
     pub term: Option<&'a str>,
+    /// The signals that the command ignores from the beginning: [`crate::signals::Signals::ignored`].
+    pub ignored: u64,
     /// Whether a reaper is the first process.
     pub reaper: bool,
 }
@@ -54,6 +59,8 @@ pub struct Running {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
     report: OwnedFd,
+    /// How a reaper tells that the command has been stopped.
+    pub(crate) stopped: Option<EventFd>,
     mounts: Vec<OwnedFd>,
     /// The file that is executed: held, so that its inode is no other file's.
     _program: Option<OwnedFd>,
@@ -91,14 +98,15 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     let namespaces = identity::namespaces(receipt.record());
     let rendered = Rendered::new(receipt.record(), namespaces, settings)?;
     let tree = tree(receipt.plan(), namespaces);
+    let stopped = stopped(settings)?;
     let Cloned { pid, pidfd, tree } =
-        rendered.with_orders(&channels, settings.terminal, settings.reaper, |orders| {
+        rendered.with_orders(&channels, settings, stopped.as_ref(), |orders| {
             clone::into_namespaces(namespaces, tree, orders)
         })?;
     let program = rendered.into_held();
     let Channels { gate_opener, report_reader, .. } = channels;
     let mounts = tree.into_iter().collect();
-    let process = Running { pid, pidfd, report: report_reader, mounts, _program: program };
+    let process = Running { pid, pidfd, report: report_reader, stopped, mounts, _program: program };
     let id = process::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt.started(id?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
@@ -112,6 +120,16 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
         process.mounts.extend(mounts.transpose()?);
     }
     Ok(waiting)
+}
+
+/// A stopped child is told to its parent only, and that is the reaper. Of use to whoever has to give a terminal back.
+fn stopped(settings: &Settings<'_>) -> Result<Option<EventFd>, Error> {
+    if !settings.reaper || settings.terminal.is_none() {
+        return Ok(None);
+    }
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    let made = EventFd::from_flags(flags);
+    made.map(Some).map_err(|errno| Error::new("make channel", "container", errno))
 }
 
 /// Where there is a user namespace, what its root must not undo is prepared before the clone.

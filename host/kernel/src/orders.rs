@@ -7,6 +7,7 @@ use std::{
     ptr,
 };
 
+use nix::sys::eventfd::EventFd;
 use nshost_init::{Orders, Stage, Text};
 use nshost_ledger::Record;
 use nshost_plan::{Argument, Command, Namespace, Namespaces, Plan, Step};
@@ -69,8 +70,8 @@ impl<'a> Rendered<'a> {
     pub(crate) fn with_orders<T>(
         &self,
         channels: &Channels,
-        terminal: Option<&Terminal>,
-        reaper: bool,
+        settings: &Settings<'_>,
+        stopped: Option<&EventFd>,
         use_orders: impl FnOnce(&Orders<'_>) -> T,
     ) -> T {
         let candidates: Vec<&CStr> = match &self.program {
@@ -116,13 +117,15 @@ impl<'a> Rendered<'a> {
             leave_host_proc: prepares_mounts && own(Namespace::Pid),
             proc: has(&Step::Proc),
             texts: &texts,
-            terminal: terminal.and_then(Terminal::container_end),
-            terminal_for: terminal.map_or([false; 3], Terminal::replaces),
+            terminal: settings.terminal.and_then(Terminal::container_end),
+            terminal_for: settings.terminal.map_or([false; 3], Terminal::replaces),
             working_directory: &self.working_directory,
             program,
             arguments: arguments.as_ptr(),
             environment: environment.as_ptr(),
-            reaper,
+            ignored: settings.ignored,
+            reaper: settings.reaper,
+            stopped: stopped.map(AsRawFd::as_raw_fd),
         })
     }
 

@@ -5,15 +5,18 @@ use std::{fs, os::fd::AsFd};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signal::Signal,
-    unistd::{read, write},
+    sys::{
+        signal::{Signal, killpg},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    },
+    unistd::{Pid, getpid, read, write},
 };
 
 use crate::{
     Error,
     container::{End, Running},
     memory, process,
-    signals::Signals,
+    signals::{Received, Signals},
     terminal::Terminal,
 };
 
@@ -49,8 +52,17 @@ enum Reach {
 struct Fate {
     /// It was killed in place of this signal, which it would not have got.
     killed_for: Option<Signal>,
-    /// What was blocked when it was sent, and how often to look whether it still is.
-    held: Option<(Signal, u8)>,
+    held: Option<HeldBack>,
+}
+
+/// A signal that was blocked when it was sent.
+struct HeldBack {
+    signal: Signal,
+    /// How often to look whether it still is.
+    looks: u8,
+    /// Whether it is to be sent again, since the kernel has made one of it and one that pended. That may be another's:
+    /// a reaper takes the kernel's hangup of its terminal for no more than that.
+    again: bool,
 }
 
 /// As many times [`SHORT`]. A process that blocks a signal for longer means to.
@@ -59,20 +71,28 @@ const LOOKS: u8 = 20;
 /// A command that runs for longer than this is waited for with as little memory as possible, in ms.
 const SHORT: u8 = 100;
 
+/// How long output may take that is on its way already, in ms.
+const ON_ITS_WAY: u8 = 20;
+
+/// This process's whole group, as `kill(2)` has it.
+const OWN_GROUP: Pid = Pid::from_raw(0);
+
 /// Waits for the container's end.
-pub fn until_end(running: &Running, signals: &Signals, terminal: Option<Terminal>) -> Result<End, Error> {
-    let mut fate = Fate::default();
+pub fn until_end(running: &Running, signals: &mut Signals, terminal: Option<Terminal>) -> Result<End, Error> {
+    if terminal.is_some() {
+        signals.tell_of_children()?;
+    }
+    let mut wait = Wait { running, signals, fate: Fate::default(), settled: false };
     match terminal {
-        None => while_running(running, signals, &mut fate)?,
+        None => wait.while_running()?,
         Some(mut terminal) => {
             terminal.close_container_end();
-            terminal.raw();
-            relay_while_running(running, signals, terminal, &mut fate)?;
+            wait.relay_while_running(terminal)?;
         }
     }
     let end = running.collect()?;
     // A first process that we had to kill for a signal that it did not handle ended by that signal.
-    Ok(match (end, fate.killed_for) {
+    Ok(match (end, wait.fate.killed_for) {
         (End::Status(status), Some(signal)) if status == 128 + libc::SIGKILL as u8 => {
             End::Status(128 + signal as u8)
         }
@@ -80,85 +100,362 @@ pub fn until_end(running: &Running, signals: &Signals, terminal: Option<Terminal
     })
 }
 
-fn while_running(running: &Running, signals: &Signals, fate: &mut Fate) -> Result<(), Error> {
-    let mut settled = false;
-    loop {
-        let mut wanted = [
-            PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN),
-            PollFd::new(signals.descriptor().as_fd(), PollFlags::POLLIN),
-        ];
-        wait_for(&mut wanted, &mut settled, fate)?;
-        look_again(running, fate)?;
-        let [ended, signalled] = wanted.map(|fd| fd.any().unwrap_or(false));
-        if signalled {
-            forward_all(running, signals, None, fate)?;
+/// The waiting for a container's end.
+struct Wait<'a> {
+    running: &'a Running,
+    signals: &'a Signals,
+    fate: Fate,
+    /// Whether it has become a long one.
+    settled: bool,
+}
+
+impl Wait<'_> {
+    fn while_running(&mut self) -> Result<(), Error> {
+        loop {
+            let mut wanted = [
+                PollFd::new(self.running.pidfd.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.signals.descriptor().as_fd(), PollFlags::POLLIN),
+            ];
+            self.wait_for(&mut wanted, false)?;
+            self.look_again()?;
+            let [ended, signalled] = wanted.map(|fd| fd.any().unwrap_or(false));
+            if ended {
+                return Ok(());
+            }
+            if signalled {
+                self.pass_on_signals(None)?;
+            }
         }
-        if ended {
+    }
+
+    fn relay_while_running(&mut self, mut terminal: Terminal) -> Result<(), Error> {
+        let (mut last_words, mut looking) = (LAST_WORDS, true);
+        terminal.look();
+        loop {
+            let (keys, keyboard) = (terminal.takes_keys(), terminal.operator());
+            // What happens to a terminal is looked at when it has come to rest.
+            let watching = !keys && !looking;
+            if watching {
+                terminal.watch();
+            }
+            let signal = self.signals.descriptor().as_fd();
+            let stopped = self.running.stopped.as_ref().map_or(signal, AsFd::as_fd);
+            let stirring = terminal.stirring().filter(|_| watching).unwrap_or(signal);
+            let mut wanted = [
+                PollFd::new(self.running.pidfd.as_fd(), PollFlags::POLLIN),
+                PollFd::new(signal, PollFlags::POLLIN),
+                PollFd::new(terminal.controller(), PollFlags::POLLIN),
+                PollFd::new(stopped, PollFlags::POLLIN),
+                // Whatever is asked for, a terminal that has hung up is reported for ever: what is not read
+                // any more must not be among these.
+                PollFd::new(if keys { keyboard } else { stirring }, PollFlags::POLLIN),
+            ];
+            let rested = self.wait_for(&mut wanted, looking && !keys)?;
+            self.look_again()?;
+            let [ended, signalled, printed, stopped, stirred] = wanted.map(|fd| fd.any().unwrap_or(false));
+            if signalled && !ended {
+                self.pass_on_signals(Some(&mut terminal))?;
+            }
+            if stopped && let Some(stopped) = &self.running.stopped {
+                // Else it has been let go on already.
+                if stopped.read().is_ok() && terminal.takes_keys() {
+                    self.stop_with(&mut terminal, Signal::SIGTSTP)?;
+                }
+            }
+            let output = if printed { self.pass_output(&mut terminal)? } else { Flow::Open };
+            if !keys && (looking || stirred) {
+                terminal.look();
+            }
+            looking = match looking {
+                true => !rested,
+                // Its settings may be about to change, too.
+                false => !keys && (stirred || printed),
+            };
+            if stirred && !keys {
+                terminal.settle();
+            }
+            if stirred && keys {
+                // Somebody else may have got the terminal without a word, and what was there may have been read.
+                terminal.look();
+                if terminal.takes_keys() && terminal.has_keys() {
+                    self.type_in(&mut terminal)?;
+                }
+            }
+            last_words = if ended { last_words.saturating_sub(BUFFER) } else { LAST_WORDS };
+            if ended && !(printed && output == Flow::Open && last_words > 0) {
+                return Ok(());
+            }
+            if output == Flow::Refused || (stirred && terminal.has_hung_up()) {
+                // The kernel tells the container's session, where reading then ends and writing fails: a command
+                // that goes on would otherwise wait for ever for its output to be taken. Whom that ends is not
+                // decided here: who wants this process to end with the terminal sends a signal.
+                drop(terminal);
+                return self.while_running();
+            }
+            // Nobody in the container has its terminal any more; what is left to wait for is the end.
+            if output == Flow::Ended && !ended {
+                return self.while_running();
+            }
+        }
+    }
+
+    /// Waits for any of the descriptors, or for a short time; returns whether that has passed.
+    fn wait_for(&mut self, wanted: &mut [PollFd<'_>], briefly: bool) -> Result<bool, Error> {
+        let short = briefly || !self.settled || self.fate.held.is_some();
+        let patience = if short { PollTimeout::from(SHORT) } else { PollTimeout::NONE };
+        match poll(wanted, patience) {
+            Ok(0) => {
+                if !self.settled {
+                    self.settled = true;
+                    memory::give_back_program();
+                }
+                Ok(true)
+            }
+            Ok(_) | Err(Errno::EINTR) => Ok(false),
+            Err(errno) => Err(Error::new("poll", "container", errno)),
+        }
+    }
+
+    /// What the container prints, unless the terminal has it that who is in the background stops instead.
+    fn pass_output(&mut self, terminal: &mut Terminal) -> Result<Flow, Error> {
+        if terminal.is_silenced() && self.signals.may_stop_for(Signal::SIGTTOU) {
+            self.stop_inside()?;
+            let stopped = self.signals.stop(Signal::SIGTTOU, OWN_GROUP);
+            self.let_go_on(terminal)?;
+            if stopped {
+                return Ok(Flow::Open);
+            }
+        }
+        let flow = pass(terminal.controller(), terminal.operator());
+        // A terminal that is there and refuses it, as it does in the background where nobody could be stopped for it.
+        let is_there = flow == Flow::Refused && !terminal.has_hung_up();
+        Ok(if is_there { Flow::Open } else { flow })
+    }
+
+    /// One read's worth of what the operator types. Of some keys the kernel makes a signal; but a first process that
+    /// does not handle it would not even notice, so what the operator expects of it is done to it here.
+    fn type_in(&mut self, terminal: &mut Terminal) -> Result<(), Error> {
+        let mut buffer = [0; BUFFER];
+        let keys = match take(terminal.operator(), &mut buffer) {
+            Ok(keys) => keys,
+            Err(Flow::Ended | Flow::Refused) => {
+                terminal.leave_keys();
+                return Ok(());
+            }
+            Err(Flow::Open) => return Ok(()),
+        };
+        let signal = terminal.signal_of(keys);
+        let is_for_first = terminal.foreground_inside() == Some(self.running.pid);
+        give(terminal.controller(), keys);
+        match signal.filter(|_| is_for_first) {
+            Some(Signal::SIGTSTP)
+                if self.signals.may_stop_for(Signal::SIGTSTP) && self.takes_no(Signal::SIGTSTP) =>
+            {
+                self.stop_first();
+                self.stop_with(terminal, Signal::SIGTSTP)
+            }
+            None | Some(Signal::SIGTSTP) => Ok(()),
+            Some(signal) => self.reaches(signal).map(drop),
+        }
+    }
+
+    /// Has this process and its group stopped by `signal` as a shell's job is, its terminal given back, and all go on
+    /// when somebody lets them; what is in the container has been stopped before.
+    fn stop_with(&mut self, terminal: &mut Terminal, signal: Signal) -> Result<(), Error> {
+        self.give_back(terminal);
+        // The keys came here in place of a signal to all of the group.
+        if self.signals.stop(signal, OWN_GROUP) { Ok(()) } else { self.let_go_on(terminal) }
+    }
+
+    fn give_back(&self, terminal: &mut Terminal) {
+        // What was typed is shown, or what a program leaves on the screen.
+        let mut left = LAST_WORDS;
+        let mut printed = [PollFd::new(terminal.controller(), PollFlags::POLLIN)];
+        while left > 0 && poll(&mut printed, PollTimeout::from(ON_ITS_WAY)).is_ok_and(|ready| ready > 0) {
+            left = match pass(terminal.controller(), terminal.operator()) {
+                Flow::Open => left.saturating_sub(BUFFER),
+                Flow::Ended | Flow::Refused => 0,
+            };
+        }
+        terminal.put_back();
+    }
+
+    /// What was stopped here goes on, on a terminal that may have changed meanwhile.
+    fn let_go_on(&self, terminal: &mut Terminal) -> Result<(), Error> {
+        terminal.copy_size();
+        terminal.look();
+        if let Some(stopped) = &self.running.stopped {
+            // What it tells is over.
+            let _ = stopped.read();
+        }
+        self.signal_first(Signal::SIGCONT)
+    }
+
+    /// The first process's group is stopped, whatever it would say to another signal.
+    fn stop_first(&self) {
+        // It has ended, or does not lead a group yet: then there is nothing to stop.
+        let _ = killpg(self.running.pid, Signal::SIGSTOP);
+    }
+
+    /// As a signal to stop does: who handles it, or hands it on as a reaper does, has it. The kernel would throw it away
+    /// for one who does not.
+    fn stop_inside(&self) -> Result<(), Error> {
+        if self.takes_no(Signal::SIGTSTP) {
+            self.stop_first();
             return Ok(());
         }
+        process::signal(&self.running.pidfd, libc::SIGTSTP)
+    }
+
+    /// As a shell lets a job go on, or the kernel tells of a key: to all of the first process's group.
+    fn signal_first(&self, signal: Signal) -> Result<(), Error> {
+        match killpg(self.running.pid, signal) {
+            Ok(()) => Ok(()),
+            // It does not lead one yet.
+            Err(_) => process::signal(&self.running.pidfd, signal as i32),
+        }
+    }
+
+    fn pass_on_signals(&mut self, mut terminal: Option<&mut Terminal>) -> Result<(), Error> {
+        while let Some(received) = self.signals.next() {
+            match (received.signal, &mut terminal) {
+                // The kernel tells the container's foreground itself when its terminal's size changes.
+                (Signal::SIGWINCH, Some(terminal)) => terminal.copy_size(),
+                (Signal::SIGWINCH, None) => process::signal(&self.running.pidfd, libc::SIGWINCH)?,
+                (Signal::SIGCONT, Some(terminal)) => self.let_go_on(terminal)?,
+                (Signal::SIGCONT, None) => self.signal_first(Signal::SIGCONT)?,
+                (Signal::SIGCHLD, Some(terminal)) => self.look_at_first(terminal)?,
+                (Signal::SIGCHLD, None) => {}
+                (Signal::SIGTSTP, terminal) => self.stop_for(&received, terminal.as_deref_mut())?,
+                (_, terminal) => self.pass_on(&received, terminal.as_deref())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the first process has been stopped and nobody inside could let it go on, nor anybody type anything: as of
+    /// any child of a shell's, it is the operator's shell that has the terminal now.
+    fn look_at_first(&mut self, terminal: &mut Terminal) -> Result<(), Error> {
+        let look = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+        match waitid(Id::Pid(self.running.pid), look) {
+            Ok(WaitStatus::Stopped(..)) if terminal.takes_keys() => {
+                self.give_back(terminal);
+                // It alone was stopped, so that this process is. Where it cannot be, somebody means the container.
+                self.signals.stop(Signal::SIGTSTP, getpid());
+                terminal.look();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// This process is to stop, and the container with it.
+    fn stop_for(&mut self, received: &Received, terminal: Option<&mut Terminal>) -> Result<(), Error> {
+        match self.job_inside(received, terminal.as_deref()) {
+            Some(terminal) => terminal.signal_inside(Signal::SIGTSTP),
+            None => self.stop_inside()?,
+        }
+        match terminal {
+            Some(terminal) => {
+                self.give_back(terminal);
+                if !self.signals.stop(Signal::SIGTSTP, getpid()) {
+                    self.let_go_on(terminal)?;
+                }
+            }
+            None => {
+                if !self.signals.stop(Signal::SIGTSTP, getpid()) {
+                    self.signal_first(Signal::SIGCONT)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A PID namespace's first process gets no signal for which it has no handler, not even from outside
+    /// (`pid_namespaces(7)`); for one whose default is to end the process, the operator expects the end.
+    fn pass_on(&mut self, received: &Received, terminal: Option<&Terminal>) -> Result<(), Error> {
+        if let Some(terminal) = self.job_inside(received, terminal) {
+            terminal.signal_inside(received.signal);
+        } else if self.reaches(received.signal)? {
+            match is_key(received) {
+                true => self.signal_first(received.signal)?,
+                false => process::signal(&self.running.pidfd, received.signal as i32)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The container's terminal, where a key of the operator's made this signal, and in the container it would go to
+    /// others than the first process's group: a shell's job.
+    fn job_inside<'t>(&self, received: &Received, terminal: Option<&'t Terminal>) -> Option<&'t Terminal> {
+        terminal.filter(|terminal| {
+            is_key(received) && terminal.foreground_inside().is_some_and(|group| group != self.running.pid)
+        })
+    }
+
+    /// Whether the first process gets such a signal, or might; else it is ended for it.
+    fn reaches(&mut self, signal: Signal) -> Result<bool, Error> {
+        let actions = Actions::of(self.running);
+        match self.fate_of(signal, actions.as_ref()) {
+            Reach::Arrives => Ok(true),
+            Reach::Held => {
+                let again = actions.is_some_and(|actions| actions.pending & bit(signal) != 0);
+                self.fate.held = Some(HeldBack { signal, looks: LOOKS, again });
+                Ok(true)
+            }
+            Reach::Lost => self.end_for(signal).map(|()| false),
+        }
+    }
+
+    /// What was held back when it was sent may be thrown away when it is let through, as a shell does that forks
+    /// at that moment: then it is lost after all.
+    fn look_again(&mut self) -> Result<(), Error> {
+        let Some(mut held) = self.fate.held.take() else { return Ok(()) };
+        let actions = Actions::of(self.running);
+        match self.fate_of(held.signal, actions.as_ref()) {
+            Reach::Lost => self.end_for(held.signal),
+            Reach::Held if held.looks > 0 => {
+                if held.again && actions.is_some_and(|actions| actions.pending & bit(held.signal) == 0) {
+                    process::signal(&self.running.pidfd, held.signal as i32)?;
+                    held.again = false;
+                }
+                held.looks -= 1;
+                self.fate.held = Some(held);
+                Ok(())
+            }
+            Reach::Held | Reach::Arrives => Ok(()),
+        }
+    }
+
+    fn fate_of(&self, signal: Signal, actions: Option<&Actions>) -> Reach {
+        let Some(actions) = actions else { return Reach::Arrives };
+        if !actions.is_first || (actions.caught | actions.ignored) & bit(signal) != 0 {
+            Reach::Arrives
+        } else if actions.blocked & bit(signal) != 0 {
+            Reach::Held
+        } else if is_waiting_for_signals(self.running) {
+            Reach::Arrives
+        } else {
+            Reach::Lost
+        }
+    }
+
+    fn end_for(&mut self, signal: Signal) -> Result<(), Error> {
+        self.fate.killed_for = Some(signal);
+        process::signal(&self.running.pidfd, libc::SIGKILL)
+    }
+
+    /// Whether the first process has the default action for a signal that stops others. It leads a session, out of
+    /// which nobody could let it go on: the kernel does not stop it, whatever its PID namespace.
+    fn takes_no(&self, signal: Signal) -> bool {
+        Actions::of(self.running).is_some_and(|actions| actions.is_default(signal))
     }
 }
 
-fn relay_while_running(
-    running: &Running,
-    signals: &Signals,
-    terminal: Terminal,
-    fate: &mut Fate,
-) -> Result<(), Error> {
-    let stdin = std::io::stdin();
-    let (mut keys, mut settled, mut last_words) = (terminal.is_raw(), false, LAST_WORDS);
-    loop {
-        let signal = signals.descriptor().as_fd();
-        let mut wanted = [
-            PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN),
-            PollFd::new(signal, PollFlags::POLLIN),
-            PollFd::new(terminal.controller(), PollFlags::POLLIN),
-            // Whatever is asked for, a terminal that has hung up is reported for ever: what is not read any
-            // more must not be among these.
-            PollFd::new(if keys { stdin.as_fd() } else { signal }, PollFlags::POLLIN),
-        ];
-        wait_for(&mut wanted, &mut settled, fate)?;
-        look_again(running, fate)?;
-        let hung_up = keys && wanted[3].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
-        let [ended, signalled, printed, typed] = wanted.map(|fd| fd.any().unwrap_or(false));
-        if signalled {
-            forward_all(running, signals, Some(&terminal), fate)?;
-        }
-        let output = if printed { pass(terminal.controller(), terminal.operator()) } else { Flow::Open };
-        if typed && keys {
-            keys = type_in(running, &terminal, stdin.as_fd(), fate)? == Flow::Open;
-        }
-        last_words = if ended { last_words.saturating_sub(BUFFER) } else { LAST_WORDS };
-        if ended && !(printed && output == Flow::Open && last_words > 0) {
-            return Ok(());
-        }
-        if output == Flow::Refused || hung_up {
-            // The kernel tells the container's session, where reading then ends and writing fails: a command
-            // that goes on would otherwise wait for ever for its output to be taken.
-            drop(terminal);
-            reaches(running, Signal::SIGHUP, fate)?;
-            return while_running(running, signals, fate);
-        }
-        // Nobody in the container has its terminal any more; what is left to wait for is the end.
-        if output == Flow::Ended && !ended {
-            return while_running(running, signals, fate);
-        }
-    }
-}
-
-/// Waits for any of the descriptors. `settled`: whether it has become a long wait.
-fn wait_for(wanted: &mut [PollFd<'_>], settled: &mut bool, fate: &Fate) -> Result<(), Error> {
-    let short = !*settled || fate.held.is_some();
-    let patience = if short { PollTimeout::from(SHORT) } else { PollTimeout::NONE };
-    match poll(wanted, patience) {
-        Ok(0) if !*settled => {
-            *settled = true;
-            memory::give_back_program();
-            Ok(())
-        }
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(Error::new("poll", "container", errno)),
-    }
+/// Whether a key of the operator's terminal made it, and so it went to everybody in this process's group.
+fn is_key(received: &Received) -> bool {
+    let makes = matches!(received.signal, Signal::SIGINT | Signal::SIGQUIT | Signal::SIGTSTP);
+    makes && received.by_kernel
 }
 
 /// One read's worth of what the container prints.
@@ -168,22 +465,6 @@ fn pass(from: impl AsFd, to: impl AsFd) -> Flow {
         Ok(bytes) => give(to, bytes),
         Err(flow) => flow,
     }
-}
-
-/// One read's worth of what the operator types. Ctrl-C is the kernel's to make a signal of; but a first
-/// process that does not handle it would not even notice, so it is ended as for a signal to the launcher.
-fn type_in(running: &Running, terminal: &Terminal, from: impl AsFd, fate: &mut Fate) -> Result<Flow, Error> {
-    let mut buffer = [0; BUFFER];
-    let keys = match take(from, &mut buffer) {
-        Ok(keys) => keys,
-        Err(flow) => return Ok(flow),
-    };
-    let interrupt = terminal.interrupt(keys, running.pid);
-    let flow = give(terminal.controller(), keys);
-    if let Some(signal) = interrupt {
-        reaches(running, signal, fate)?;
-    }
-    Ok(flow)
 }
 
 fn take(from: impl AsFd, buffer: &mut [u8]) -> Result<&[u8], Flow> {
@@ -211,83 +492,35 @@ fn give(to: impl AsFd, mut bytes: &[u8]) -> Flow {
     Flow::Open
 }
 
-fn forward_all(
-    running: &Running,
-    signals: &Signals,
-    terminal: Option<&Terminal>,
-    fate: &mut Fate,
-) -> Result<(), Error> {
-    while let Some(signal) = signals.next() {
-        match (signal, terminal) {
-            // The kernel tells the container's foreground itself when its terminal's size changes.
-            (Signal::SIGWINCH, Some(terminal)) => terminal.copy_size(),
-            _ => forward(running, signal, fate)?,
-        }
-    }
-    Ok(())
+/// What a process does with signals (`proc_pid_status(5)`).
+struct Actions {
+    caught: u64,
+    ignored: u64,
+    blocked: u64,
+    pending: u64,
+    /// Whether it is the first process of a PID namespace.
+    is_first: bool,
 }
 
-/// A PID namespace's first process gets no signal for which it has no handler, not even from outside
-/// (`pid_namespaces(7)`); for one whose default is to end the process, the operator expects the end.
-fn forward(running: &Running, signal: Signal, fate: &mut Fate) -> Result<(), Error> {
-    let harmless = matches!(signal, Signal::SIGCONT | Signal::SIGWINCH);
-    if harmless || reaches(running, signal, fate)? {
-        process::signal(&running.pidfd, signal as i32)?;
+impl Actions {
+    fn of(running: &Running) -> Option<Self> {
+        let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).ok()?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let mask = |name: &str| field(name).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
+        // NSpid lists the pid in each nested namespace, the innermost last.
+        let is_first =
+            field("NSpid:").is_some_and(|pids| pids.split_whitespace().skip(1).last() == Some("1"));
+        let (caught, ignored, blocked) = (mask("SigCgt:"), mask("SigIgn:"), mask("SigBlk:"));
+        Some(Actions { caught, ignored, blocked, pending: mask("ShdPnd:"), is_first })
     }
-    Ok(())
-}
 
-/// Whether the first process gets such a signal, or might; else it is ended for it.
-fn reaches(running: &Running, signal: Signal, fate: &mut Fate) -> Result<bool, Error> {
-    match fate_of(running, signal) {
-        Reach::Arrives => Ok(true),
-        Reach::Held => {
-            fate.held = Some((signal, LOOKS));
-            Ok(true)
-        }
-        Reach::Lost => end_for(running, signal, fate).map(|()| false),
+    fn is_default(&self, signal: Signal) -> bool {
+        (self.caught | self.ignored | self.blocked) & bit(signal) == 0
     }
 }
 
-/// What was held back when it was sent may be thrown away when it is let through, as a shell does that forks
-/// at that moment: then it is lost after all.
-fn look_again(running: &Running, fate: &mut Fate) -> Result<(), Error> {
-    let Some((signal, looks)) = fate.held.take() else { return Ok(()) };
-    match fate_of(running, signal) {
-        Reach::Lost => end_for(running, signal, fate),
-        Reach::Held if looks > 0 => {
-            fate.held = Some((signal, looks - 1));
-            Ok(())
-        }
-        Reach::Held | Reach::Arrives => Ok(()),
-    }
-}
-
-fn end_for(running: &Running, signal: Signal, fate: &mut Fate) -> Result<(), Error> {
-    fate.killed_for = Some(signal);
-    process::signal(&running.pidfd, libc::SIGKILL)
-}
-
-fn fate_of(running: &Running, signal: Signal) -> Reach {
-    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", running.pid())) else {
-        return Reach::Arrives;
-    };
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let in_mask = |name: &str| {
-        let mask = field(name).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0);
-        mask & (1 << (signal as i32 - 1)) != 0
-    };
-    // NSpid lists the pid in each nested namespace, the innermost last.
-    let is_first = field("NSpid:").is_some_and(|pids| pids.split_whitespace().skip(1).last() == Some("1"));
-    if !is_first || in_mask("SigCgt:") || in_mask("SigIgn:") {
-        Reach::Arrives
-    } else if in_mask("SigBlk:") {
-        Reach::Held
-    } else if is_waiting_for_signals(running) {
-        Reach::Arrives
-    } else {
-        Reach::Lost
-    }
+fn bit(signal: Signal) -> u64 {
+    1 << (signal as i32 - 1)
 }
 
 /// Whether it is in `sigwait(2)` or the like, during which the signals do not count as blocked. The kernel's

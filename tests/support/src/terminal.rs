@@ -3,24 +3,36 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use nix::pty::{Winsize, openpty};
+use nix::{
+    fcntl::{OFlag, open},
+    poll::{PollFd, PollFlags, poll},
+    pty::{grantpt, posix_openpt, ptsname_r, unlockpt},
+    sys::stat::Mode,
+};
 
-use crate::process::TICK;
+use crate::{Nshost, process::TICK};
 
 /// A pseudo terminal of 80 columns and 24 rows; its program is the leader of a session that it
 /// controls, as a login shell is. Killed when dropped.
 pub struct Terminal {
     child: Child,
-    keyboard: File,
+    /// `None`: hung up.
+    keyboard: Option<File>,
     line: OwnedFd,
+    reader: Option<JoinHandle<()>>,
+    hung_up: Arc<AtomicBool>,
     screen: Arc<Mutex<Vec<u8>>>,
     /// How much of the screen has been waited for already.
     read: usize,
@@ -29,8 +41,8 @@ pub struct Terminal {
 impl Terminal {
     /// Starts `command` on a new terminal.
     pub fn start(command: &Command) -> Result<Terminal> {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(Some(&size), None).context("cannot open a pseudo terminal")?;
+        let (master, slave) = pair().context("cannot open a pseudo terminal")?;
+        set(&slave, &["rows", "24", "columns", "80"])?;
         let mut leader = Command::new("setsid");
         leader.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
         leader.env_clear();
@@ -40,24 +52,51 @@ impl Terminal {
             }
         }
         leader.env("TERM", "xterm");
-        let end = || pair.slave.try_clone().map(Stdio::from);
+        let end = || slave.try_clone().map(Stdio::from);
         let child =
             leader.stdin(end()?).stdout(end()?).stderr(end()?).spawn().context("cannot start setsid")?;
         let screen = Arc::new(Mutex::new(Vec::new()));
-        let mut reader = File::from(pair.master.try_clone()?);
+        let mut reader = File::from(master.try_clone()?);
         let into = Arc::clone(&screen);
-        thread::spawn(move || {
+        let hung_up = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&hung_up);
+        let reader = thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            while !until.load(Ordering::Relaxed) {
+                if poll(&mut [PollFd::new(reader.as_fd(), PollFlags::POLLIN)], 10u8) == Ok(0) {
+                    continue;
+                }
+                let Ok(count @ 1..) = reader.read(&mut buffer) else { return };
                 into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
             }
         });
-        Ok(Terminal { child, keyboard: File::from(pair.master), line: pair.slave, screen, read: 0 })
+        let (keyboard, reader) = (Some(File::from(master)), Some(reader));
+        let terminal = Terminal { child, keyboard, line: slave, reader, hung_up, screen, read: 0 };
+        Ok(terminal)
+    }
+
+    /// Starts a shell with job control on a new terminal, in which `"$@"` stands for `nshost`. Its prompt is
+    /// `ready> `, and it leads the terminal's session.
+    pub fn shell(nshost: Nshost<'_>) -> Result<Terminal> {
+        let bash = ["bash", "--norc", "--noprofile", "-i", "-s", "--"];
+        let wrapper = [&["setsid", "--ctty", "--wait", "env", "PS1=ready> "], &bash[..]].concat();
+        let mut terminal = Terminal::start(&nshost.under(&wrapper))?;
+        terminal.expect("ready> ", Duration::from_secs(10))?;
+        Ok(terminal)
     }
 
     /// Types.
     pub fn send(&mut self, text: &str) -> Result<()> {
-        self.keyboard.write_all(text.as_bytes()).context("cannot type")
+        self.keyboard.as_mut().context("hung up")?.write_all(text.as_bytes()).context("cannot type")
+    }
+
+    /// Hangs up, as a terminal's window does that is closed.
+    pub fn hang_up(&mut self) {
+        self.hung_up.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        self.keyboard = None;
     }
 
     /// Waits until `text` comes, after what was waited for before. Returns what came until then.
@@ -84,13 +123,13 @@ impl Terminal {
 
     /// Changes the window's size, as a terminal's window does.
     pub fn resize(&self, rows: u16, columns: u16) -> Result<()> {
-        self.settings(&["rows", &rows.to_string(), "columns", &columns.to_string()])?;
+        set(&self.line, &["rows", &rows.to_string(), "columns", &columns.to_string()])?;
         Ok(())
     }
 
     /// The terminal's settings, as `stty -g` prints them.
     pub fn modes(&self) -> Result<String> {
-        self.settings(&["-g"])
+        set(&self.line, &["-g"])
     }
 
     /// Waits for the program's end. Returns its exit status, as a shell has it.
@@ -106,16 +145,27 @@ impl Terminal {
             thread::sleep(TICK);
         }
     }
+}
 
-    fn settings(&self, arguments: &[&str]) -> Result<String> {
-        let mut stty = Command::new("stty");
-        stty.args(arguments).stdin(Stdio::from(self.line.try_clone()?));
-        let output = stty.output().context("cannot start stty")?;
-        if !output.status.success() {
-            bail!("stty: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
+/// What `stty` does with these arguments, and prints.
+fn set(line: &OwnedFd, arguments: &[&str]) -> Result<String> {
+    let mut stty = Command::new("stty");
+    stty.args(arguments).stdin(Stdio::from(line.try_clone()?));
+    let output = stty.output().context("cannot start stty")?;
+    if !output.status.success() {
+        bail!("stty: {}", String::from_utf8_lossy(&output.stderr));
     }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
+}
+
+/// Both ends; no program has them but the one that is given them, else the terminal could not hang up.
+fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let slave = open(Path::new(&ptsname_r(&master)?), flags, Mode::empty())?;
+    Ok((master.into(), slave))
 }
 
 impl Drop for Terminal {

@@ -21,6 +21,9 @@ const TESTING: &[Program] = &[
     ("ps", "procps"),
     ("unshare", "util-linux"),
     ("strace", "strace"),
+    // Who else is at a terminal.
+    ("less", "less"),
+    ("tmux", "tmux"),
     // Attackers that send what no program offers. At this path, which the disposable hosts have.
     ("/usr/bin/python3", "python3"),
 ];
