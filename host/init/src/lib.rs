@@ -56,6 +56,19 @@ pub struct Orders<'a> {
     pub environment: *const *const c_char,
     /// Whether to stay as a first process that reaps orphans and passes signals on.
     pub reaper: bool,
+    /// For that one, which is called otherwise than the broker.
+    pub words: Option<Words>,
+}
+
+/// Where the broker's words lie in its memory, of which the child has a copy: what `/proc` shows of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    /// Where the arguments begin.
+    pub start: usize,
+    /// Where they end and the variables begin.
+    pub arguments_end: usize,
+    /// Where those end.
+    pub end: usize,
 }
 
 /// How the program is found.

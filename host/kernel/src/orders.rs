@@ -12,6 +12,7 @@ use nshost_plan::{AbsolutePath, Argument, Command, Namespace, Namespaces, Plan, 
 use crate::{
     Error,
     container::{Channels, Settings},
+    memory,
     program::{File, Program},
     terminal::Terminal,
 };
@@ -105,6 +106,7 @@ impl<'a> Rendered<'a> {
             arguments: arguments.as_ptr(),
             environment: environment.as_ptr(),
             reaper,
+            words: if reaper { memory::words() } else { None },
         })
     }
 
