@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod compile;
 mod doctor;
 mod gc;
 mod inspect;
@@ -33,6 +34,8 @@ enum Verb {
     Plan(plan::Arguments),
     /// Show what a setup script is and what it may ask for
     Inspect(inspect::Arguments),
+    /// Compile setup scripts beforehand, so that their first launch need not wait for that
+    Compile(compile::Arguments),
     /// Remove what launchers that were killed have left behind
     Gc(gc::Arguments),
     /// Tell what this kernel and this user can and cannot do
@@ -60,6 +63,7 @@ pub fn run() -> Ended {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Plan(arguments) => plan::run(arguments).into(),
         Verb::Inspect(arguments) => inspect::run(&arguments).into(),
+        Verb::Compile(arguments) => compile::run(&arguments).into(),
         Verb::Gc(arguments) => gc::run(&arguments).into(),
         Verb::Doctor(arguments) => doctor::run(&arguments).into(),
     }

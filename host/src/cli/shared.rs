@@ -93,7 +93,8 @@ fn unread(path: &Path, script: &Path, error: &io::Error) -> Failure {
     ))
 }
 
-fn read_grants(path: &Path, script: &Path) -> Result<Grants, Failure> {
+/// The grants in a file, for a script that is named where the file is not there.
+pub(super) fn read_grants(path: &Path, script: &Path) -> Result<Grants, Failure> {
     let mut text = String::new();
     OpenOptions::new()
         .read(true)
