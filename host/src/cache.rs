@@ -10,7 +10,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -124,6 +124,11 @@ impl Cache {
         let ours = found
             .is_ok_and(|meta| meta.is_dir() && meta.uid() == geteuid().as_raw() && meta.mode() & 0o022 == 0);
         Cache { directory: ours.then_some(path) }
+    }
+
+    /// Where it is, if it can be trusted.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
     }
 
     /// The script's compiled form, if it is there, to be handed over and to be asked whether it is sound.

@@ -75,21 +75,67 @@ fn ask_worker(
     {
         return Ok((answer, Some(ending)));
     }
-    if !manner.afresh
-        && let Some(failure) = cache.recall_failure(module, &question.limits)
-    {
-        return Ok((Answer::failed(failure), None));
-    }
-    let (limits, name) = (&question.limits, module.name());
-    let (source, target) = (module.sealed()?, cache.new_artifact()?);
-    let artifact = match worker::compile(source, target, limits, &name, manner.accept_unlocked)? {
-        Ok(artifact) => cache.keep_artifact(module, artifact)?,
-        Err(failure) => {
-            cache.remember_failure(module, limits, &failure);
-            return Ok((Answer::failed(failure), None));
-        }
+    let artifact = match compile(cache, module, &question.limits, manner)? {
+        Ok(artifact) => artifact,
+        Err(failure) => return Ok((Answer::failed(failure), None)),
     };
     let answered = evaluate(artifact, &|| true)?;
     let (answer, ending) = answered.ok_or_else(|| Failure::ours("the compiled script was not evaluated"))?;
     Ok((answer, Some(ending)))
+}
+
+/// A new artifact, and into the cache with it. What could not be compiled before is not tried again.
+fn compile(
+    cache: &Cache,
+    module: &Module,
+    limits: &Limits,
+    manner: Manner,
+) -> Result<Result<File, Answered>, Failure> {
+    if !manner.afresh
+        && let Some(failure) = cache.recall_failure(module, limits)
+    {
+        return Ok(Err(failure));
+    }
+    let (source, target) = (module.sealed()?, cache.new_artifact()?);
+    match worker::compile(source, target, limits, &module.name(), manner.accept_unlocked)? {
+        Ok(artifact) => cache.keep_artifact(module, artifact).map(Ok),
+        Err(failure) => {
+            cache.remember_failure(module, limits, &failure);
+            Ok(Err(failure))
+        }
+    }
+}
+
+/// Whether something had to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Prepared {
+    /// The artifact was there.
+    Before,
+    /// It was made.
+    Now,
+}
+
+/// Sees to it that the cache has the script's artifact, and that it is one of a setup script, which is not asked
+/// anything.
+pub fn prepare(
+    cache: &Cache,
+    module: &Module,
+    limits: &Limits,
+    manner: Manner,
+) -> Result<Result<Prepared, Answered>, Failure> {
+    let check = |artifact: File| worker::check(artifact, manner.accept_unlocked);
+    if !manner.afresh
+        && let Some((file, artifact)) = cache.artifact(module)
+        && artifact.is_sound()
+    {
+        match check(file)? {
+            // Of another build or processor.
+            Err(Answered::Artifact(_)) => {}
+            checked => return Ok(checked.map(|()| Prepared::Before)),
+        }
+    }
+    match compile(cache, module, limits, manner)? {
+        Ok(artifact) => Ok(check(artifact)?.map(|()| Prepared::Now)),
+        Err(failure) => Ok(Err(failure)),
+    }
 }

@@ -49,9 +49,7 @@ pub fn evaluate(
     }
     sent?;
     let answer = match helper.receive(budget + GRACE, None)? {
-        Received::Frame(bytes) => codec::decode("answer", &bytes).map_err(|error| {
-            Failure::new(Status::Script, format!("the script's process answered nonsense: {error}"))
-        })?,
+        Received::Frame(bytes) => codec::decode("answer", &bytes).map_err(nonsense)?,
         Received::Nothing => return Err(helper.died()),
         Received::TooLate => Answer::failed(Answered::Budget {
             name: "wall time".to_string(),
@@ -60,6 +58,20 @@ pub fn evaluate(
         }),
     };
     Ok(Some((answer, helper.end())))
+}
+
+/// Has the worker say whether it could evaluate the script in `artifact`, of which nothing runs.
+pub fn check(artifact: File, accept_unlocked: bool) -> Result<Result<(), Answered>, Failure> {
+    let mode = if accept_unlocked { "check-unlocked" } else { "check" };
+    let mut helper = Helper::start("nshost-worker", &[mode], artifact, None)?;
+    match helper.receive(GRACE, None)? {
+        Received::Frame(bytes) => {
+            let answer: Answer = codec::decode("answer", &bytes).map_err(nonsense)?;
+            Ok(answer.outcome.map(drop))
+        }
+        Received::Nothing => Err(helper.died()),
+        Received::TooLate => Err(Failure::new(Status::Script, "nshost-worker does not answer")),
+    }
 }
 
 /// Has the compiler turn the script of this name into an artifact, within its budget.
@@ -177,10 +189,7 @@ impl Helper {
             Err(error) => match error.kind() {
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Ok(Received::Nothing),
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(Received::TooLate),
-                io::ErrorKind::InvalidData => Err(Failure::new(
-                    Status::Script,
-                    format!("the script's process answered nonsense: {error}"),
-                )),
+                io::ErrorKind::InvalidData => Err(nonsense(error)),
                 _ => Err(failed(self.name, "read from", &error)),
             },
         }
@@ -256,6 +265,10 @@ fn describe(status: ExitStatus) -> String {
         Some(signal) => format!("killed by signal {signal}"),
         None => status.to_string(),
     }
+}
+
+fn nonsense(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Status::Script, format!("the script's process answered nonsense: {error}"))
 }
 
 fn failed(name: &str, what: &str, error: &io::Error) -> Failure {

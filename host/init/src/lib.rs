@@ -61,6 +61,8 @@ pub struct Orders<'a> {
     pub reaper: bool,
     /// An eventfd by which the reaper tells that the command has been stopped.
     pub stopped: Option<c_int>,
+    /// For the reaper, which is called otherwise than the broker.
+    pub words: Option<Words>,
 }
 
 /// A text that the container finds in the place of a file of the host's.
@@ -76,6 +78,17 @@ pub struct Text<'a> {
     pub says: &'a [u8],
     /// Whose the file is, user and group.
     pub owner: u32,
+}
+
+/// Where the broker's words lie in its memory, of which the child has a copy: what `/proc` shows of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    /// Where the arguments begin.
+    pub start: usize,
+    /// Where they end and the variables begin.
+    pub arguments_end: usize,
+    /// Where those end.
+    pub end: usize,
 }
 
 /// How the program is found.

@@ -1,11 +1,14 @@
 //! `--init`: a first process that reaps orphans and passes signals on.
 
 use core::{
-    ffi::{c_int, c_ulong},
-    mem,
+    ffi::{CStr, c_int, c_ulong},
+    mem, ptr,
 };
 
-use crate::{Orders, Stage, report, stdio};
+use crate::{Orders, Stage, Words, report, stdio};
+
+/// What `ps` shows.
+const NAME: &CStr = c"nshost-init";
 
 /// Returns in the command's process only; the first process stays here until the command ends, and
 /// then ends with its status (128 + N for signal N: a namespace's first process cannot end by a
@@ -14,12 +17,34 @@ use crate::{Orders, Stage, report, stdio};
 /// All signals are blocked before the fork, so that none is lost and none arrives in a handler.
 pub(crate) fn fork_command(orders: &Orders<'_>) {
     stdio::set_signal_mask(u64::MAX);
+    // Before anybody else is there to look.
+    call_itself(orders.words);
     // SAFETY: a plain fork by system call; nothing here depends on libc's idea of the process.
     let command = unsafe { libc::syscall(libc::SYS_clone, c_ulong::from(libc::SIGCHLD as u32), 0, 0, 0, 0) };
     match command {
         -1 => report::fail(orders.report, Stage::Reaper),
         0 => command_side(orders),
         pid => reap_until_end_of(pid as c_int, orders.stopped),
+    }
+}
+
+/// Up to here this process has the broker's name, and what the operator typed: its grants, its other containers'
+/// names. Everybody inside can read that.
+fn call_itself(words: Option<Words>) {
+    // SAFETY: a string that stays.
+    unsafe { libc::prctl(libc::PR_SET_NAME, NAME.as_ptr()) };
+    let Some(Words { start, arguments_end, end }) = words else { return };
+    let (name, room) = (NAME.to_bytes_with_nul(), arguments_end.saturating_sub(start));
+    // SAFETY: the kernel's word for where this memory is: on the stack that the broker was started with, above
+    // all frames; this process has a copy of it, by clone. libc points into it for variables and arguments,
+    // neither of which is asked for again here: the command's are elsewhere.
+    unsafe {
+        ptr::write_bytes(start as *mut u8, 0, end.saturating_sub(start));
+        if name.len() < room {
+            ptr::copy_nonoverlapping(name.as_ptr(), start as *mut u8, name.len());
+            // By this the kernel knows one text from words that are ended each: no blanks follow it.
+            *((arguments_end - 1) as *mut u8) = b'.';
+        }
     }
 }
 

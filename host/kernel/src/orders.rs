@@ -15,7 +15,7 @@ use nshost_plan::{Argument, Command, Namespace, Namespaces, Plan, Step};
 use crate::{
     Error,
     container::{Channels, Settings},
-    hosts, identity,
+    hosts, identity, memory,
     program::{File, Program},
     terminal::Terminal,
 };
@@ -126,6 +126,7 @@ impl<'a> Rendered<'a> {
             ignored: settings.ignored,
             reaper: settings.reaper,
             stopped: stopped.map(AsRawFd::as_raw_fd),
+            words: if settings.reaper { memory::words() } else { None },
         })
     }
 

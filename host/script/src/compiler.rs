@@ -16,13 +16,12 @@ use nshost_policy::wire::{CompileAnswer, Failure, Inspection};
 use nshost_script::{
     artifact,
     bounded::Bounded,
-    compile::{compile, compiler},
+    compile::Compiler,
     input::Input,
     inspect::inspect,
     lock::{Ceilings, Profile, filter, lock},
     station::{self, Leave, Station, leave},
 };
-use wasmtime::Engine;
 
 /// The largest module, in bytes.
 const MODULE: u64 = 64 << 20;
@@ -34,7 +33,7 @@ static MEMORY: Bounded = Bounded;
 fn main() {
     let Ok(station) = Station::enter() else { leave(Leave::Misused) };
     let Some(order) = Order::read() else { leave(Leave::Misused) };
-    let Ok(engine) = compiler() else { leave(Leave::Misused) };
+    let Ok(compiler) = Compiler::new() else { leave(Leave::Misused) };
     let module = Input::map(&station.input, MODULE);
     drop(station.input);
     let missing = lock(&Profile { filter: filter::COMPILER, ceilings: order.ceilings() });
@@ -50,7 +49,7 @@ fn main() {
     };
     match order.work {
         Work::Compile => {
-            let outcome = module.and_then(|module| write_artifact(&engine, &module, &station.output));
+            let outcome = module.and_then(|module| write_artifact(&compiler, &module, &station.output));
             station::answer(&station.socket, &codec::encode(&CompileAnswer { outcome }))
         }
         Work::Inspect => {
@@ -106,8 +105,8 @@ impl Order {
     }
 }
 
-fn write_artifact(engine: &Engine, module: &Input, mut file: &File) -> Result<u64, Failure> {
-    let artifact = compile(engine, module.bytes()).map_err(Failure::Module)?;
+fn write_artifact(compiler: &Compiler, module: &Input, mut file: &File) -> Result<u64, Failure> {
+    let artifact = compiler.compile(module.bytes()).map_err(Failure::Module)?;
     file.write_all(&artifact).map_err(|error| Failure::Artifact(format!("cannot write it: {error}")))?;
     Ok(artifact.len() as u64)
 }

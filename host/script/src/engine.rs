@@ -49,7 +49,8 @@ fn budgets(config: &mut Config) {
 /// (Threads, garbage collection, exceptions and component-model async are not even compiled in.)
 fn features(config: &mut Config) {
     config.wasm_memory64(false);
-    config.wasm_tail_call(false);
+    // An interpreter that is compiled in may be made of these.
+    config.wasm_tail_call(true);
     config.wasm_custom_page_sizes(false);
     config.wasm_wide_arithmetic(false);
     // Relaxed SIMD gives different results on different processors, by design.

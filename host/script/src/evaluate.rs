@@ -5,8 +5,8 @@ use std::{
     time::Instant,
 };
 
-use nshost_plan::{codec, show};
-use nshost_policy::wire::{Answer, Failure, Question};
+use nshost_plan::{FactsRead, Plan, codec, show};
+use nshost_policy::wire::{Answer, Failure, Question, Used};
 use wasmtime::{Engine, Store};
 
 use crate::{
@@ -33,6 +33,12 @@ pub fn evaluate(engine: &Engine, artifact: &Artifact, question: Question) -> Ans
     let mut answer = answer(store.data_mut(), returned);
     answer.used.wall_us = took.as_micros() as u64;
     answer
+}
+
+/// Whether the script could be evaluated: an empty plan, or what [`evaluate`] would say before anything of it runs.
+pub fn check(engine: &Engine, artifact: &Artifact) -> Answer {
+    let outcome = load(engine, artifact).map(ManuallyDrop::new).map(|_| Plan::default());
+    Answer { outcome, log: Vec::new(), read: FactsRead::default(), used: Used::default() }
 }
 
 /// Loads the artifact and links what it imports; nothing of the script runs.

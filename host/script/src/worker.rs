@@ -1,6 +1,7 @@
 //! `nshost-worker MODE [MEMORY-BYTES]`: evaluates one compiled setup script, once.
 //!
-//! MODE is `evaluate`, or `evaluate-unlocked` to go on where the kernel lacks a part of the lock.
+//! MODE is `evaluate`; or `check`, which is asked nothing and tells whether it could be evaluated; or either
+//! with `-unlocked` at its end, to go on where the kernel lacks a part of the lock.
 //! MEMORY-BYTES is the script's memory budget, for the process's own resource limits; without it they
 //! are those of the largest budget that can be granted.
 //! The files are described in [`station`]; the question and the answer are `nshost_policy::wire`'s.
@@ -12,7 +13,7 @@ use nshost_policy::wire::{Answer, Failure, Question};
 use nshost_script::{
     artifact::Artifact,
     clock, engine,
-    evaluate::{self, evaluate},
+    evaluate::{self, check, evaluate},
     lock::{Ceilings, Profile, Unlocked, filter, lock},
     signal_stack,
     station::{self, Leave, Station, leave},
@@ -30,14 +31,23 @@ fn main() {
     let artifact = Artifact::map(&station.input);
     drop((station.input, station.output));
     let missing = put_on_lock(&engine, &order, &artifact);
-    let Some(question) = read_question(&station.socket) else { leave(Leave::Unheard) };
+    let question = match order.work {
+        Work::Evaluate => match read_question(&station.socket) {
+            Some(question) => Some(question),
+            None => leave(Leave::Unheard),
+        },
+        Work::Check => None,
+    };
     let answer = match (missing.first(), artifact) {
         (Some(layer), _) if !order.unlocked => {
             Answer::failed(Failure::Lock { what: layer.what.to_string(), errno: layer.errno })
         }
         (_, Err(error)) => Answer::failed(Failure::Artifact(error.to_string())),
         (_, Ok(artifact)) => {
-            let mut answer = evaluate(&engine, &artifact, question);
+            let mut answer = match question {
+                Some(question) => evaluate(&engine, &artifact, question),
+                None => check(&engine, &artifact),
+            };
             evaluate::warn(&mut answer, missing.iter().map(|layer| format!("not locked: {layer}")));
             answer
         }
@@ -45,8 +55,14 @@ fn main() {
     station::answer(&station.socket, &evaluate::encode(answer))
 }
 
+enum Work {
+    Evaluate,
+    Check,
+}
+
 /// The command line.
 struct Order {
+    work: Work,
     unlocked: bool,
     memory_bytes: u64,
 }
@@ -54,16 +70,21 @@ struct Order {
 impl Order {
     fn read() -> Option<Order> {
         let mut words = std::env::args().skip(1);
-        let unlocked = match words.next()?.as_str() {
-            "evaluate" => false,
-            "evaluate-unlocked" => true,
+        let mode = words.next()?;
+        let (mode, unlocked) = match mode.strip_suffix("-unlocked") {
+            Some(mode) => (mode, true),
+            None => (mode.as_str(), false),
+        };
+        let work = match mode {
+            "evaluate" => Work::Evaluate,
+            "check" => Work::Check,
             _ => return None,
         };
         let memory_bytes = match words.next() {
             Some(word) => word.parse().ok()?,
             None => Limits::MAX.memory_bytes,
         };
-        Some(Order { unlocked, memory_bytes: memory_bytes.min(Limits::MAX.memory_bytes) })
+        Some(Order { work, unlocked, memory_bytes: memory_bytes.min(Limits::MAX.memory_bytes) })
     }
 }
 

@@ -11,7 +11,7 @@ fn module_load_holds_for_its_corpus() {
     let files = fs::read_dir(&directory).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
     let files: Vec<_> = files.collect();
     files.iter().for_each(|data| module_load::run(data));
-    let engine = nshost_script::compile::compiler().unwrap();
-    let compiled = files.iter().filter(|data| nshost_script::compile::compile(&engine, data).is_ok());
+    let compiler = nshost_script::compile::Compiler::new().unwrap();
+    let compiled = files.iter().filter(|data| compiler.compile(data).is_ok());
     assert!(compiled.count() >= 4, "seeds that no longer compile are no seeds");
 }

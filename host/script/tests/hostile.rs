@@ -50,6 +50,14 @@ fn a_loop_before_setup_ends_too() {
     assert_eq!(exhausted(answer), budget("wall time", 50, "ms"));
 }
 
+/// They use up no stack, so that time is all that ends them.
+#[test]
+fn tail_calls_without_end_end_at_their_deadline() {
+    let fields = "(func $setup (result i32) (return_call $setup))";
+    let answer = evaluate(&plain(fields), &limited(|limits| limits.wall_ms = 50));
+    assert_eq!(exhausted(answer), budget("wall time", 50, "ms"));
+}
+
 #[test]
 fn time_in_host_functions_counts() {
     let fields = r#"(data (i32.const 1024) "10.0.0.0/8")

@@ -25,6 +25,40 @@ fn an_empty_script_makes_an_empty_plan() {
     assert_eq!(answer.read, FactsRead::default());
 }
 
+/// Direct and by a table, a million deep: as an interpreter that is compiled in goes from one instruction to the
+/// next.
+#[test]
+fn tail_calls_use_up_no_stack() {
+    let fields = "(type $next (func (param i32) (result i32)))
+        (table funcref (elem $odd $even))
+        (func $even (type $next)
+            (if (i32.eqz (local.get 0)) (then (return (i32.const 16))))
+            (return_call $odd (i32.sub (local.get 0) (i32.const 1))))
+        (func $odd (type $next)
+            (return_call_indirect (type $next) (i32.sub (local.get 0) (i32.const 1)) (i32.const 1)))
+        (func $setup (result i32) (return_call $even (i32.const 1000000)))";
+    let answer = evaluate(&plain(fields), &question());
+    assert_eq!(answer.outcome.unwrap().steps(), []);
+}
+
+/// So much code that it is compiled with less optimisation: it does the same, and loads as well.
+#[test]
+fn what_is_large_is_compiled_quickly() {
+    // What the code generator was told stands in the artifact.
+    let quick = |artifact: &[u8]| artifact.windows(11).any(|bytes| bytes == b"single_pass");
+    let with_functions = |count: usize| {
+        let body = "(local.set 0 (i32.mul (i32.xor (local.get 0) (i32.const 77)) (i32.const 1234567)))";
+        let function = format!("(func (param i32) (result i32) {} (local.get 0))", body.repeat(100));
+        plain(&format!("{} (func $setup (result i32) i32.const 16)", function.repeat(count)))
+    };
+    let (small, large) = (with_functions(20), with_functions(1000));
+    assert!(large.len() as u64 > nshost_script::compile::LARGE);
+    let [small, large] = [small, large].map(|module| compile(&module).unwrap());
+    assert!(!quick(&small) && quick(&large));
+    let answer = evaluate_artifact(&large, &question()).answer.unwrap();
+    assert_eq!(answer.outcome.unwrap().steps(), []);
+}
+
 #[test]
 fn each_function_of_the_contract_adds_its_step_and_is_counted() {
     let answer = evaluate(&hosted(include_str!("fixtures/everything.wat")), &with_eth0());

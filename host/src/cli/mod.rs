@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod compile;
 mod completions;
 mod doctor;
 mod gc;
@@ -42,6 +43,8 @@ enum Verb {
     Inspect(inspect::Arguments),
     /// List the scripts that have a name, and where their grants files lie
     Scripts(scripts::Arguments),
+    /// Compile setup scripts beforehand, so that their first launch need not wait for that
+    Compile(compile::Arguments),
     /// Remove what launchers that were killed have left behind
     Gc(gc::Arguments),
     /// Tell what this kernel and this user can and cannot do
@@ -78,6 +81,7 @@ pub fn run() -> Ended {
         Verb::Plan(arguments) => plan::run(arguments).into(),
         Verb::Inspect(arguments) => inspect::run(&arguments).into(),
         Verb::Scripts(arguments) => scripts::run(&arguments).into(),
+        Verb::Compile(arguments) => compile::run(&arguments).into(),
         Verb::Gc(arguments) => gc::run(&arguments).into(),
         Verb::Doctor(arguments) => doctor::run(&arguments).into(),
         Verb::Completions(arguments) => completions::run(&arguments).into(),

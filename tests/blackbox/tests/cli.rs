@@ -166,6 +166,33 @@ fn first_process(launcher: i32) -> Result<Pid> {
     Ok(Pid::from_raw(children.trim().parse()?))
 }
 
+/// What the operator typed, and has in the environment, is not for those inside to read.
+#[test]
+fn a_reaper_has_a_short_name_and_nothing_of_the_launchers() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let run = host.nshost()?.args(["run", "--allow-all", "--init"]).arg(component("tutorial")?);
+    let look =
+        "ps -o args= -p 1; ps -o comm= -p 1; tr '\\0' '+' </proc/1/cmdline; echo; wc -c </proc/1/cmdline";
+    let output = run.args(["--", "sh", "-c", look]).run()?;
+    assert_eq!(output.expect(0)?, "nshost-init\nnshost-init\nnshost-init+\n12\n");
+    // The environment is not even root's to read there; what the kernel would show of it is seen from outside.
+    let run = host.nshost()?.args(["run", "--allow-all", "--init"]).arg(component("tutorial")?);
+    let run = run.variable("SECRET_OF_THE_OPERATOR", "77").args(["--", "sh", "-c", "echo ready; read line"]);
+    let mut running = run.start()?;
+    running.wait_for("ready", SOON)?;
+    let variables = |pid: i32| fs::read(format!("/proc/{pid}/environ"));
+    let secret = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("SECRET_OF");
+    let launcher = running.pid()?;
+    assert!(secret(&variables(launcher)?), "the launcher's own are its own");
+    assert!(!secret(&variables(first_process(launcher)?.as_raw())?), "the reaper has them");
+    running.send("\n")?;
+    running.finish(SOON)?.expect(0)?;
+    Ok(())
+}
+
 /// And does not take those for lost that it passes on.
 #[test]
 fn a_reaper_passes_signals_on() -> Result<()> {

@@ -2,13 +2,10 @@
 
 use std::sync::LazyLock;
 
-use nshost_script::{
-    compile::{compile, compiler},
-    inspect::inspect,
-};
-use wasmtime::Engine;
+use nshost_script::{compile::Compiler, inspect::inspect};
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| compiler().expect("the configuration is a valid one"));
+static COMPILER: LazyLock<Compiler> =
+    LazyLock::new(|| Compiler::new().expect("the configuration is a valid one"));
 
 /// The largest module that is compiled, in bytes: fast code generation finds more than slow.
 const COMPILED: usize = 16 << 10;
@@ -22,7 +19,7 @@ pub fn run(data: &[u8]) {
     if data.len() > COMPILED {
         return;
     }
-    match compile(&ENGINE, data) {
+    match COMPILER.compile(data) {
         Ok(artifact) => {
             assert!(artifact.starts_with(b"\x7fELF"));
             let found = inspected.expect("compiled, so it can be read");

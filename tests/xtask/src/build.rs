@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{component, run, tools};
+use crate::{run, tools};
 
 /// Setup scripts are built without WASI: half the size, so quicker to compile, load and check.
 pub const SCRIPT_TARGET: &str = "wasm32-unknown-unknown";
@@ -39,12 +39,12 @@ pub fn target() -> String {
     format!("{}-unknown-linux-musl", std::env::consts::ARCH)
 }
 
-/// The programs: one build each, so that none carries features that another asked for.
+/// The programs. The compiler's is a build of its own: the worker must not carry its code.
 fn programs() -> Result<()> {
     let target = target();
     tools::targets(&[&target])?;
-    cargo_build(&target, "release", "nshost", &["--bin", "nshost"])?;
-    cargo_build(&target, "release", "nshost-script", &["--bin", "nshost-worker"])?;
+    let both = ["--package", "nshost-script", "--bin", "nshost", "--bin", "nshost-worker"];
+    cargo_build(&target, "release", "nshost", &both)?;
     let compiler = ["--bin", "nshost-compiler", "--features", "compiler"];
     cargo_build(&target, "compiler", "nshost-script", &compiler)?;
 
@@ -59,9 +59,8 @@ fn scripts() -> Result<()> {
     tools::targets(&[SCRIPT_TARGET])?;
     let names = crates("scripts")?;
     compile(&names, SCRIPT_TARGET)?;
-    fs::create_dir_all(components()).context("cannot make the scripts' directory")?;
     for name in &names {
-        component::make(&module(name, SCRIPT_TARGET), &components().join(name).with_extension("wasm"))?;
+        copy(&built(name, SCRIPT_TARGET), &components().join(name).with_extension("wasm"))?;
         copy(
             &support::scripts().join(name).join("grants.toml"),
             &components().join(name).with_extension("grants.toml"),
@@ -78,20 +77,20 @@ pub fn for_tests() -> Result<()> {
     names.extend(["asks", "chatty", "first"].map(str::to_string));
     compile(&names, WASI_TARGET)?;
     for name in &names {
-        copy(&module(name, WASI_TARGET), &support::wasi_components().join(name).with_extension("wasm"))?;
+        copy(&built(name, WASI_TARGET), &support::wasi_components().join(name).with_extension("wasm"))?;
     }
     Ok(())
 }
 
-/// Compiles scripts to modules, or with WASI to components.
+/// Compiles scripts to components.
 fn compile(names: &[String], target: &str) -> Result<()> {
     let packages = names.iter().flat_map(|name| ["--package", name.as_str()]);
     let fixed = ["build", "--profile", "script", "--target", target];
     run::run(&mut run::cargo(fixed.into_iter().chain(packages)))
 }
 
-/// Where cargo puts a script's module.
-fn module(name: &str, target: &str) -> PathBuf {
+/// Where cargo puts a script's component.
+fn built(name: &str, target: &str) -> PathBuf {
     let file = format!("{}.wasm", name.replace('-', "_"));
     support::target().join(target).join("script").join(file)
 }

@@ -9,7 +9,6 @@
 mod bench;
 mod bless;
 mod build;
-mod component;
 mod demo;
 mod fuzz;
 mod install;
