@@ -12,6 +12,7 @@ use std::{
 
 use nix::unistd::geteuid;
 use nshost_plan::show;
+use nshost_policy::nearest;
 
 use crate::{failure::Failure, paths};
 
@@ -79,12 +80,15 @@ fn directories() -> impl Iterator<Item = PathBuf> {
 }
 
 fn find(typed: &Path, end: &str) -> Result<Option<Found>, Failure> {
-    let is_name = |text: &&str| !text.contains('/') && !text.ends_with(".wasm") && !text.ends_with(".toml");
+    let ends = [".wasm", ".toml"];
+    let is_name = |text: &&str| {
+        !text.contains('/') && !text.starts_with('.') && !ends.iter().any(|end| text.ends_with(end))
+    };
     let Some(name) = typed.to_str().filter(is_name) else {
         return Ok(Some(Found { path: typed.to_path_buf(), by_name: false }));
     };
     // What has this very name here, without any end.
-    let whole = [Path::new(".").join(name)].into_iter();
+    let whole = [typed.to_path_buf()].into_iter();
     for path in whole.chain(directories().map(|directory| directory.join(format!("{name}.{end}")))) {
         match fs::metadata(&path) {
             Ok(found) if !found.is_dir() => return Ok(Some(Found { path, by_name: true })),
@@ -100,15 +104,14 @@ fn unknown(typed: &Path) -> Failure {
     let name = typed.to_string_lossy();
     let directories: Vec<String> =
         directories().map(|directory| show::log_line(&directory.to_string_lossy())).collect();
-    let looked = format!("looked for it in {}", directories.join(", "));
-    let names: Vec<String> = scripts().into_iter().map(|(name, _)| show::log_line(&name)).collect();
-    let there = if names.is_empty() {
-        "no script is there".to_string()
-    } else {
-        format!("there: {}", names.join(", "))
-    };
-    Failure::ours(format!("no script {}", show::quote(&name)))
-        .hint(format!("{looked}; {there}\na word with a / is a path; `nshost scripts` tells more"))
+    let there = scripts();
+    let names: Vec<&str> = there.iter().map(|(name, _)| name.as_str()).collect();
+    let meant = nearest(&name, &names)
+        .map_or(String::new(), |near| format!("; did you mean {}?", show::log_line(near)));
+    Failure::ours(format!("no script {}{meant}", show::quote(&name))).hint(format!(
+        "it is looked for in {}\na word with a / is a path; `nshost scripts` lists what has a name",
+        directories.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -121,7 +124,7 @@ mod tests {
             assert_eq!(script(Path::new(path)).unwrap().path, Path::new(path));
         }
         let failure = script(Path::new("no-such-script")).err().unwrap();
-        assert!(failure.message.contains("no-such-script") && failure.hint.contains("looked for it in ."));
+        assert!(failure.message.contains("no-such-script") && failure.hint.contains("it is looked for in ."));
         assert_eq!(grants(Path::new("no-such-file")).unwrap().path, Path::new("no-such-file"));
     }
 }

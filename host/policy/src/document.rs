@@ -120,16 +120,19 @@ fn of_type(found: &str, wanted: &str) -> Option<String> {
     })
 }
 
-/// The one of `known` that is so near that it was meant, or all.
+/// The one of `known` that was meant, or all.
 fn meant(typed: &str, known: &[&str]) -> String {
-    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
-    let near = known.iter().map(|name| (distance(&plain(typed), name), name)).min();
-    match near {
-        Some((distance, name)) if distance <= (name.len().div_ceil(3)).min(2) => {
-            format!("did you mean `{name}`?")
-        }
-        _ => format!("there is {}", known.join(", ")),
+    match nearest(typed, known) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("there is {}", known.join(", ")),
     }
+}
+
+/// The one of `known` that is so near to what was typed that it may have been meant.
+pub fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
+    let (distance, name) = known.iter().map(|name| (distance(&plain(typed), name), *name)).min()?;
+    (distance <= (name.len().div_ceil(3)).min(2)).then_some(name)
 }
 
 /// How many characters have to be changed, added, taken away or swapped with their neighbour (Damerau's). Of long words

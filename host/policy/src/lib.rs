@@ -28,6 +28,7 @@ mod variable;
 pub mod wire;
 
 pub use check::{Checked, Permit, Refusal, RefusalKind, Refused, Verdict, check, check_step};
+pub use document::nearest;
 pub use error::GrantsError;
 pub use grants::Grants;
 pub use share::shared;

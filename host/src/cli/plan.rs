@@ -13,7 +13,10 @@ use serde_json::json;
 use crate::{
     answered::WhoHas,
     cache::Cache,
-    cli::{json, shared::Script},
+    cli::{
+        json,
+        shared::{Script, misplaced, of_script},
+    },
     decide::{self, Opinion},
     failure::{self, Failure, Status},
     module::{hex, plan_digest},
@@ -69,8 +72,8 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     let cache = Cache::open();
     let (facts, ledger, impossible) = host_facts(&request, arguments.as_root)?;
     let who_has = |step: &Step| ledger.as_ref()?.occupant(step).ok().flatten();
-    let opinion =
-        decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner, &who_has)?;
+    let opinion = decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner, &who_has)
+        .map_err(|failure| of_script(failure, misplaced(&request)))?;
     if arguments.suggest_grants {
         let grants = policy::suggest(&opinion.plan, &facts).for_script(*request.module.digest());
         print::result(&grants.to_toml())?;

@@ -5,7 +5,7 @@ use std::{ffi::OsString, mem, path::PathBuf};
 use nshost_ledger::ContainerName;
 
 use crate::{
-    cli::shared::Script,
+    cli::shared::{Script, misplaced, of_script},
     launch::{self, Ended},
     request::Request,
 };
@@ -83,7 +83,11 @@ fn ordinary(word: &str) -> Option<&str> {
 pub fn run(arguments: Arguments) -> Ended {
     let Arguments { audit, name, init, script } = arguments;
     match script.check() {
-        Ok(request) => launch::launch(&Request { name, audit, reaper: init, ..request }),
+        Ok(request) => {
+            let misplaced = misplaced(&request);
+            let ended = launch::launch(&Request { name, audit, reaper: init, ..request });
+            Ended { outcome: ended.outcome.map_err(|failure| of_script(failure, misplaced)), ..ended }
+        }
         Err(failure) => Err(failure).into(),
     }
 }

@@ -12,7 +12,7 @@ use nshost_policy::Grants;
 use crate::{
     cli::grants,
     evaluate::Manner,
-    failure::Failure,
+    failure::{Failure, Status},
     module::Module,
     named::{self, Found},
     request::Request,
@@ -87,6 +87,36 @@ impl Script {
             audit: None,
             reaper: false,
         })
+    }
+}
+
+/// What to say besides where a script failed that was given words of ours.
+pub(super) fn misplaced(request: &Request) -> Option<String> {
+    const OURS: [&str; 10] = [
+        "--grants",
+        "--allow-all",
+        "--fresh",
+        "--audit",
+        "--name",
+        "--init",
+        "-e",
+        "--env",
+        "-w",
+        "--workdir",
+    ];
+    let words = request.arguments.iter().map(Argument::as_str);
+    let ours =
+        words.filter_map(|word| OURS.iter().find(|option| word.split('=').next() == Some(option))).next()?;
+    Some(format!(
+        "{ours} was given to the script: what follows that is the script's; options of nshost stand before it"
+    ))
+}
+
+/// The same failure, with that.
+pub(super) fn of_script(failure: Failure, misplaced: Option<String>) -> Failure {
+    match misplaced.filter(|_| failure.status == Status::Script) {
+        Some(hint) => failure.also(&hint),
+        None => failure,
     }
 }
 

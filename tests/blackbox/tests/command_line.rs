@@ -92,7 +92,7 @@ fn scripts_and_grants_have_names() -> Result<()> {
     // A name that leads nowhere.
     let unknown = go("run tutoril")?;
     assert_eq!(unknown.code(), 125);
-    assert!(unknown.stderr.contains("isolated, tutorial"), "{}", unknown.text());
+    assert!(unknown.stderr.contains("did you mean tutorial?"), "{}", unknown.text());
     Ok(())
 }
 

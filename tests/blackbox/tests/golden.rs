@@ -590,7 +590,8 @@ fn steady(text: &str) -> String {
         let rest = &piece[word.len()..];
         let hex = word.bytes().all(|b| b.is_ascii_hexdigit());
         let number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-        let counted = ["pid ", "kill ", "for ", ".rs:"].iter().any(|before| steady.ends_with(before));
+        let counted =
+            ["pid ", "kill ", "for ", ".rs:", "range ", ".."].iter().any(|before| steady.ends_with(before));
         match word.len() {
             64 if hex => steady.push_str("DIGEST"),
             32 if hex => steady.push_str("ID"),
