@@ -95,9 +95,6 @@ pub fn subject(plan: &Plan, step: &Step) -> String {
     };
     match step {
         Step::Namespace(kind) => kind.to_string(),
-        Step::Hostname(name) if plan.hosts().is_some() => {
-            format!("{}, in /etc/hosts too", quote(name.as_str()))
-        }
         Step::Hostname(name) | Step::DomainName(name) => quote(name.as_str()),
         Step::PrivatePropagation => "propagation private".to_string(),
         Step::Proc => "/proc".to_string(),
@@ -140,7 +137,10 @@ pub fn plan(plan: &Plan) -> String {
     let mut text = String::new();
     let width = plan.steps().len().to_string().len();
     for (index, item) in plan.steps().iter().enumerate() {
-        let _ = writeln!(text, "{:>width$}  {}", index + 1, step(plan, item));
+        // What comes of the whole plan, and of no step alone.
+        let hosts = matches!(item, Step::Hostname(_)) && plan.hosts().is_some();
+        let besides = if hosts { ", in /etc/hosts too" } else { "" };
+        let _ = writeln!(text, "{:>width$}  {}{besides}", index + 1, step(plan, item));
     }
     text
 }
