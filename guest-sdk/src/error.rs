@@ -122,7 +122,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Denied(denial) => {
-                write!(f, "not granted: {} {}; {}", denial.capability, denial.subject, denial.hint)
+                write!(f, "not granted: {} {}", denial.capability, denial.subject)
             }
             Error::Invalid(problem) => write!(f, "not valid: {problem}"),
             Error::Conflict(problem) => write!(f, "taken: {problem}"),

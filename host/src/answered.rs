@@ -113,17 +113,21 @@ fn of_setup(error: ScriptError, at: Option<String>, taken: Option<Taken>) -> Fai
                 Failure::new(Status::Nshost, format!("taken: {whose}"))
                     .hint(format!("for the operator: {operator}\n{}", for_author(author)))
             }
-            None => Failure::new(Status::Nshost, format!("taken: {}", on_one_line(&subject)))
-                .hint(for_author(&on_one_line(&hint))),
+            None => {
+                let what = format!("taken: {}: {}", on_one_line(&subject), on_one_line(&hint));
+                let place =
+                    place.map_or(String::new(), |place| format!("for the author: asked for by {place}"));
+                Failure::new(Status::Nshost, what).hint(place)
+            }
         },
         ScriptError::Unsupported { subject, hint, .. } => {
             Failure::new(Status::Nshost, format!("not possible here: {}", on_one_line(&subject)))
                 .hint(on_one_line(&hint))
         }
-        ScriptError::Other(Some(reason)) => {
+        ScriptError::Other(Some(reason)) if !reason.trim().is_empty() => {
             Failure::new(Status::Script, format!("the script gave up: {}", further_in(&reason)))
         }
-        ScriptError::Other(None) => Failure::new(Status::Script, "the script gave up, and did not say why")
+        ScriptError::Other(_) => Failure::new(Status::Script, "the script gave up, and did not say why")
             .hint("for the author: return an error with words, like Err(\"which port?\".into())"),
     }
 }

@@ -175,10 +175,11 @@ impl Cache {
     }
 
     /// The plan that this script composed before, if everything that it depended on is the same.
-    pub fn recall(&self, module: &Module, question: &Question) -> Option<(Plan, Vec<LogLine>)> {
+    pub fn recall(&self, module: &Module, question: &Question) -> Option<(Plan, Vec<LogLine>, FactsRead)> {
         let bytes = self.read(&plan_name(module, question))?;
         let memory: Memory = codec::decode("remembered plan", &bytes).ok()?;
-        (memory.facts == facts_digest(&question.facts, memory.read)).then_some((memory.plan, memory.log))
+        let Memory { read, facts, plan, log } = memory;
+        (facts == facts_digest(&question.facts, read)).then_some((plan, log, read))
     }
 
     /// Remembers a plan.

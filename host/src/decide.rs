@@ -1,7 +1,7 @@
 //! From a script and facts to a permit: evaluate, check, and ask the operator where there is one.
 
 use nshost_kernel::facts::HostFacts;
-use nshost_plan::{Facts, Plan, Taken};
+use nshost_plan::{FactKind, Facts, FactsRead, Plan, Taken, show};
 use nshost_policy::{
     self as policy, Checked, Grants, Permit, Refusal, RefusalKind,
     wire::{Failure as Answered, ScriptError},
@@ -47,6 +47,8 @@ pub struct Opinion {
     pub refusals: Vec<Refusal>,
     /// What the script said.
     pub log: Vec<policy::wire::LogLine>,
+    /// What it looked at.
+    pub read: FactsRead,
 }
 
 /// A permit for the script's plan, or why there is none. There is no other way to one, so that every launch
@@ -75,8 +77,12 @@ fn judge(
 ) -> Result<Permit, Failure> {
     bound_to(&request.grants, &request.module)?;
     let mut judged = |manner| -> Result<_, Failure> {
-        let Evaluated { outcome, log, remembered, ending } = under_grants(request, cache, facts, manner)?;
+        let Evaluated { outcome, log, read, remembered, ending } =
+            under_grants(request, cache, facts, manner)?;
         *last = ending;
+        if outcome.is_ok() {
+            heard(facts, read)?;
+        }
         let check = |plan| policy::check(program::found(plan, facts), &request.grants, facts);
         Ok((outcome.map(check), log, remembered))
     };
@@ -139,6 +145,43 @@ fn without_grants(
     }
 }
 
+/// The plan that a launch under these grants would have: a script may go on without what it is denied. If it gives
+/// up, all that it would ask for.
+pub fn opinion_under_grants(
+    request: &Request,
+    cache: &Cache,
+    facts: &Facts,
+    who_has: WhoHas<'_>,
+) -> Result<Opinion, Failure> {
+    let Evaluated { outcome, log, read, .. } = under_grants(request, cache, facts, request.manner)?;
+    match outcome {
+        Ok(plan) => {
+            heard(facts, read)?;
+            let plan = program::found(plan, facts);
+            let checked = policy::check(plan.clone(), &request.grants, facts);
+            let refusals = checked.outcome.err().map_or(Vec::new(), |refused| refused.refusals);
+            Ok(Opinion { plan, refusals, log, read })
+        }
+        Err(Answered::Script { why: ScriptError::Denied { .. }, .. }) => {
+            opinion(&request.module, &request.grants, cache, facts, request.manner, who_has)
+        }
+        Err(failure) => {
+            print::log(&log);
+            Err(answered::of_script_on(failure, &request.module.name(), who_has, facts.rootless))
+        }
+    }
+}
+
+/// Words that were typed and that nobody looked at were meant for somebody else: the command, usually.
+fn heard(facts: &Facts, read: FactsRead) -> Result<(), Failure> {
+    if facts.arguments.is_empty() || read.contains(FactKind::Arguments) {
+        return Ok(());
+    }
+    let words: Vec<String> = facts.arguments.iter().map(|word| show::quote(word.as_str())).collect();
+    let message = format!("the script takes no arguments, and was given {}", words.join(" "));
+    Err(Failure::ours(message).hint("a command comes after --: nshost run SCRIPT -- COMMAND"))
+}
+
 /// The whole plan under open grants, and what `grants` lack of it.
 pub fn opinion(
     module: &Module,
@@ -148,9 +191,13 @@ pub fn opinion(
     manner: Manner,
     who_has: WhoHas<'_>,
 ) -> Result<Opinion, Failure> {
-    let evaluated = evaluate::evaluate(cache, module, &Grants::open(), grants.limits(), facts, manner)?;
+    let open = Grants::open().within_limits_of(grants);
+    let evaluated = evaluate::evaluate(cache, module, &open, grants.limits(), facts, manner)?;
     let plan = match evaluated.outcome {
-        Ok(plan) => program::found(plan, facts),
+        Ok(plan) => {
+            heard(facts, evaluated.read)?;
+            program::found(plan, facts)
+        }
         Err(failure) => {
             print::log(&evaluated.log);
             return Err(answered::of_script_on(failure, &module.name(), who_has, facts.rootless));
@@ -160,7 +207,7 @@ pub fn opinion(
         Ok(_) => Vec::new(),
         Err(refused) => refused.refusals,
     };
-    Ok(Opinion { plan, refusals, log: evaluated.log })
+    Ok(Opinion { plan, refusals, log: evaluated.log, read: evaluated.read })
 }
 
 /// Asks at a terminal, once, if grants are all that is missing.

@@ -2,7 +2,7 @@
 
 use std::{fs::File, time::Duration};
 
-use nshost_plan::{Facts, Limits, Plan};
+use nshost_plan::{Facts, FactsRead, Limits, Plan};
 use nshost_policy::{
     Grants,
     wire::{Answer, Failure as Answered, LogLine, Question},
@@ -30,6 +30,8 @@ pub struct Evaluated {
     pub outcome: Result<Plan, Answered>,
     /// What the script said.
     pub log: Vec<LogLine>,
+    /// What it looked at.
+    pub read: FactsRead,
     /// Whether it was said before, and not now.
     pub remembered: bool,
     /// The script's process, where it was asked now.
@@ -47,15 +49,16 @@ pub fn evaluate(
 ) -> Result<Evaluated, Failure> {
     let question = Question { facts: facts.clone(), grants: grants.clone(), limits };
     if !manner.afresh
-        && let Some((plan, log)) = cache.recall(module, &question)
+        && let Some((plan, log, read)) = cache.recall(module, &question)
     {
-        return Ok(Evaluated { outcome: Ok(plan), log, remembered: true, ending: None });
+        return Ok(Evaluated { outcome: Ok(plan), log, read, remembered: true, ending: None });
     }
     let (answer, ending) = ask_worker(cache, module, &question, manner)?;
     if let (Ok(plan), false) = (&answer.outcome, manner.afresh) {
         cache.remember(module, &question, &answer, plan);
     }
-    Ok(Evaluated { outcome: answer.outcome, log: answer.log, remembered: false, ending })
+    let Answer { outcome, log, read, .. } = answer;
+    Ok(Evaluated { outcome, log, read, remembered: false, ending })
 }
 
 /// From the cached artifact; where there is none, or it is of another build or processor, from a new one.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nix::sys::signal::Signal;
 use nshost_kernel::{
     Socket,
     container::{self, End, Running, Settings, Waiting},
@@ -129,6 +130,9 @@ impl<'a> Launch<'a> {
         let who_has = |step: &Step| self.ledger.occupant(step).ok().flatten();
         let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit, &who_has)?;
         let command = command_of(permit.plan(), &facts)?;
+        if permit.plan().command().is_some() && !facts.command.is_empty() && command != facts.command {
+            print::line("nshost: the script chose another command than the one that was typed");
+        }
         let start = start::find(self.request.directory.as_ref(), permit.plan(), self.rootless);
         if let Some(because) = &start.because {
             print::progress(&format!("the command starts in {}: {because}", start.directory));
@@ -267,19 +271,22 @@ impl<'a> Launch<'a> {
         let end = supervise::until_end(&running, &mut signals, terminal);
         let Undone { gone, tables, left } = self.undo(receipt, held);
         let mut besides: Vec<Failure> = noted.err().into_iter().chain(tidied.err()).chain(left).collect();
-        let outcome = end.map_err(Failure::from).and_then(|end| match end {
-            End::Status(status) => {
-                besides.extend(audit.event("ended", || json!({ "status": status })).err());
-                Ok(status)
+        let interrupted = matches!(end, Ok(End::Killed(Signal::SIGINT)));
+        let outcome = match end {
+            Ok(End::Status(status)) => Ok(status),
+            Ok(End::Killed(signal)) => Ok(128 + signal as u8),
+            Ok(End::NotStarted(not_started)) => Err(of_command(not_started, &command, &start)),
+            Err(error) => Err(error.into()),
+        };
+        besides.extend(
+            match &outcome {
+                Ok(status) => audit.event("ended", || json!({ "status": status })),
+                Err(failure) => audit.event("not-started", || json!({ "reason": failure.message })),
             }
-            End::NotStarted(not_started) => {
-                let failure = of_command(not_started, &command, &start.directory);
-                besides.extend(audit.event("not-started", || json!({ "reason": failure.message })).err());
-                Err(failure)
-            }
-        });
+            .err(),
+        );
         let mounts = running.into_mounts();
-        Ended { outcome, besides, leftovers: Leftovers { mounts, gone, tables } }
+        Ended { outcome, besides, leftovers: Leftovers { mounts, gone, tables, interrupted } }
     }
 
     /// Undoes a launch that failed: nobody waits for a prompt, so nothing is left to anybody. Returns what
@@ -388,20 +395,25 @@ fn command_of(plan: &Plan, facts: &Facts) -> Result<Vec<Argument>, Failure> {
 }
 
 /// As a shell says it: 127 where the command is not there, 126 where it cannot be run.
-fn of_command(not_started: container::NotStarted, command: &[Argument], directory: &str) -> Failure {
-    if not_started.stage != container::Stage::Exec {
-        return not_started.error.into();
+fn of_command(not_started: container::NotStarted, command: &[Argument], start: &Start) -> Failure {
+    let mut error = not_started.error;
+    if not_started.stage == container::Stage::WorkingDirectory {
+        error.subject = show::quote(&start.directory);
     }
-    let missing = not_started.error.errno() == Some(nix::libc::ENOENT);
+    if not_started.stage != container::Stage::Exec {
+        return error.into();
+    }
+    let missing = error.errno() == Some(nix::libc::ENOENT);
     let status = if missing { Status::NotFound } else { Status::CannotRun };
     let name = container::show_command(&command[..command.len().min(1)]);
-    let meant = command.first().filter(|_| missing).and_then(|program| meant(program.as_str(), directory));
-    Failure::new(status, format!("cannot execute {name}: {}", failure::reason(&not_started.error.source)))
-        .hint(meant.unwrap_or(not_started.error.hint))
+    let meant = command.first().filter(|_| missing).and_then(|program| meant(program.as_str(), start));
+    Failure::new(status, format!("cannot execute {name}: {}", failure::reason(&error.source)))
+        .hint(meant.unwrap_or(error.hint))
 }
 
 /// Why a program is not there whose name leads to a file, if one begins where the operator is.
-fn meant(program: &str, directory: &str) -> Option<String> {
+fn meant(program: &str, start: &Start) -> Option<String> {
+    let Start { directory, because } = start;
     if program.starts_with('-') {
         return Some(
             "what comes after -- is the command; nshost's own options stand before the script".into(),
@@ -422,8 +434,9 @@ fn meant(program: &str, directory: &str) -> Option<String> {
         if there { format!("write its whole path, {path}") } else { "write its whole path".to_string() };
     match program.contains('/') {
         true => Some(format!(
-            "it is looked for in {}, where the command starts; {whole}",
-            show::log_line(directory)
+            "it is looked for in {}, where the command starts{}; {whole}",
+            show::log_line(directory),
+            because.as_ref().map_or(String::new(), |because| format!(" ({because})"))
         )),
         false => there.then(|| format!("a bare name is looked for in the usual directories only; {whole}")),
     }

@@ -1,7 +1,7 @@
 //! What people read. What a command is called for goes to standard output, all that is said beside to standard error.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
     os::fd::AsFd,
 };
 
@@ -64,8 +64,12 @@ pub fn columns(terminal: impl AsFd) -> usize {
 /// What a command is called for, on standard output: then it has not done its work if nobody gets it.
 pub fn result(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| Failure::ours(format!("cannot write to standard output: {error}")))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Who reads has had enough of it: `| head`.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::ours(format!("cannot write to standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// A line for the operator; a standard error that is closed is nobody's error.
@@ -160,7 +164,10 @@ pub fn refusals(
     let hint = match (tables.trim(), grants.file()) {
         ("", _) => String::new(),
         (tables, Some(file)) => {
-            format!("these lines at the end of {file} would allow {all}:\n\n{tables}\n")
+            let beside = module.grants_beside().filter(|beside| beside != file);
+            let beside =
+                beside.map_or(String::new(), |path| format!("for this script there is --grants {path}\n"));
+            format!("{beside}these lines at the end of {file} would allow {all}:\n\n{tables}\n")
         }
         (_, None) => {
             let file = lacking.clone().for_script(*module.digest()).to_toml();

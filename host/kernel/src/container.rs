@@ -7,6 +7,7 @@ use nix::{
     fcntl::OFlag,
     sys::{
         eventfd::{EfdFlags, EventFd},
+        signal::Signal,
         wait::{WaitStatus, waitpid},
     },
     unistd::{Pid, pipe2, read, write},
@@ -69,8 +70,10 @@ pub struct Running {
 /// How a container ended.
 #[derive(Debug)]
 pub enum End {
-    /// With the command's exit status: its own, or 128 + N for signal N.
+    /// With the command's exit status.
     Status(u8),
+    /// By a signal.
+    Killed(Signal),
     /// Without having run the command.
     NotStarted(NotStarted),
 }
@@ -188,10 +191,10 @@ impl Running {
 
     /// Waits for the first process, and tells how it ended.
     pub(crate) fn collect(&self) -> Result<End, Error> {
-        let status = loop {
+        let end = loop {
             match waitpid(self.pid, None) {
-                Ok(WaitStatus::Exited(_, status)) => break status as u8,
-                Ok(WaitStatus::Signaled(_, signal, _)) => break 128 + signal as u8,
+                Ok(WaitStatus::Exited(_, status)) => break End::Status(status as u8),
+                Ok(WaitStatus::Signaled(_, signal, _)) => break End::Killed(signal),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::new("wait", format!("process {}", self.pid), errno)),
             }
@@ -199,7 +202,7 @@ impl Running {
         let mut report = [0; Report::SIZE];
         // Nothing there: exec has closed the pipe. Nobody is waited for who might still have it.
         match read(&self.report, &mut report) {
-            Ok(0) | Err(Errno::EAGAIN) => Ok(End::Status(status)),
+            Ok(0) | Err(Errno::EAGAIN) => Ok(end),
             Ok(_) => {
                 let report = Report::from_bytes(report)
                     .ok_or_else(|| Error::new("read report", "container", Errno::EBADMSG))?;

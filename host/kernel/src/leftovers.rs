@@ -4,8 +4,9 @@
 
 use std::{
     io::Write,
+    mem,
     os::fd::{AsRawFd, OwnedFd, RawFd},
-    process, thread,
+    process, ptr, thread,
     time::{Duration, Instant},
 };
 
@@ -29,6 +30,9 @@ pub struct Leftovers {
     pub gone: Option<Gone>,
     /// The right to change the tables, which are taken away when nobody has come for a second.
     pub tables: Option<Owner>,
+    /// Whether SIGINT ended the command. Then it ends this process too: a shell that runs this in a loop leaves the
+    /// loop only if what it waits for died of the key.
+    pub interrupted: bool,
 }
 
 impl Leftovers {
@@ -41,8 +45,14 @@ impl Leftovers {
         if !descriptors.is_empty() || self.gone.is_some() {
             // What follows does not run what flushes it.
             let _ = std::io::stdout().flush();
-            let Leftovers { gone, tables, .. } = self;
-            after_exit(Errand { descriptors, gone, tables, open: Vec::new(), end: None }, status);
+            let Leftovers { gone, tables, interrupted, .. } = self;
+            let errand = Errand { descriptors, gone, tables, open: Vec::new(), end: None };
+            after_exit(errand, status, interrupted);
+            process::exit(i32::from(status))
+        }
+        if self.interrupted {
+            let _ = std::io::stdout().flush();
+            end(status, true)
         }
         process::exit(i32::from(status))
     }
@@ -71,7 +81,7 @@ struct Errand {
 /// process need not take it down at its end. So the child touches nothing before that, and from the clone on this
 /// one does nothing but end. The child holds no other descriptor than it needs: no lock, no pipe to whoever reads
 /// this process's output.
-fn after_exit(mut errand: Errand, status: u8) {
+fn after_exit(mut errand: Errand, status: u8, interrupted: bool) {
     let Ok((reader, writer)) = pipe2(OFlag::O_CLOEXEC) else { return };
     let ours = errand.descriptors.iter().map(AsRawFd::as_raw_fd);
     let entry = errand.gone.iter().flat_map(Gone::descriptors);
@@ -90,10 +100,25 @@ fn after_exit(mut errand: Errand, status: u8) {
     // ended, wherever it is killed.
     let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut errand).cast()) };
     if pid > 0 {
-        // SAFETY: takes any status; ends this process without running a destructor.
-        unsafe { libc::_exit(i32::from(status)) }
+        end(status, interrupted)
     }
     drop(writer);
+}
+
+/// Ends this process without running a destructor: by SIGINT, unless that is ignored, or with this status.
+fn end(status: u8, interrupted: bool) -> ! {
+    // SAFETY: an empty set is one, and initialised by the first call; `_exit` takes any status. What is at its
+    // default action here has been so all the time: nothing handles a signal.
+    unsafe {
+        if interrupted {
+            let mut interrupt: libc::sigset_t = mem::zeroed();
+            libc::sigemptyset(&raw mut interrupt);
+            libc::sigaddset(&raw mut interrupt, libc::SIGINT);
+            libc::kill(libc::getpid(), libc::SIGINT);
+            libc::sigprocmask(libc::SIG_UNBLOCK, &raw const interrupt, ptr::null_mut());
+        }
+        libc::_exit(i32::from(status))
+    }
 }
 
 /// Who launches next takes the tables' owner from the child. Without that word it waits for the child's end.

@@ -93,9 +93,7 @@ pub fn until_end(running: &Running, signals: &mut Signals, terminal: Option<Term
     let end = running.collect()?;
     // A first process that we had to kill for a signal that it did not handle ended by that signal.
     Ok(match (end, wait.fate.killed_for) {
-        (End::Status(status), Some(signal)) if status == 128 + libc::SIGKILL as u8 => {
-            End::Status(128 + signal as u8)
-        }
+        (End::Killed(Signal::SIGKILL), Some(signal)) => End::Killed(signal),
         (end, _) => end,
     })
 }

@@ -117,15 +117,17 @@ pub enum FactKind {
     Forwards,
     /// [`Facts::name_servers`].
     NameServers,
+    /// [`Facts::arguments`].
+    Arguments,
 }
 
-/// Which kinds of fact an evaluation has looked at. Command and arguments always count as read.
+/// Which kinds of fact an evaluation has looked at. For a remembered plan, command and arguments always count as read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FactsRead(u8);
+pub struct FactsRead(u16);
 
 impl FactsRead {
     /// All kinds.
-    pub const ALL: FactsRead = FactsRead(0xff);
+    pub const ALL: FactsRead = FactsRead(u16::MAX);
 
     /// Notes that `kind` was looked at.
     pub fn note(&mut self, kind: FactKind) {

@@ -94,6 +94,11 @@ impl Grants {
         self.pass
     }
 
+    /// The same grants, within the limits of others.
+    pub fn within_limits_of(self, other: &Grants) -> Grants {
+        Grants { limits: other.limits, ..self }
+    }
+
     /// The SHA-256 of the only module that these grants are for, if there is one.
     pub fn script(&self) -> Option<[u8; 32]> {
         self.script

@@ -31,6 +31,7 @@ impl Host for State {
 
     fn arguments(&mut self) -> wasmtime::Result<Vec<String>> {
         self.call(())?;
+        self.note(FactKind::Arguments);
         Ok(texts(&self.facts.arguments))
     }
 

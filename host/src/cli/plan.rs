@@ -6,7 +6,7 @@ use nshost_kernel::{
     host, rootless,
 };
 use nshost_ledger::{Directory, Ledger, Life, Standing};
-use nshost_plan::{Facts, Namespace, Plan, Step, Topology, show};
+use nshost_plan::{FactKind, Facts, Namespace, Plan, Step, Topology, show};
 use nshost_policy::{self as policy, Grants};
 use serde_json::json;
 
@@ -72,11 +72,13 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     let cache = Cache::open();
     let (facts, ledger, impossible) = host_facts(&request, arguments.as_root)?;
     let who_has = |step: &Step| ledger.as_ref()?.occupant(step).ok().flatten();
-    let opinion = decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner, &who_has)
-        .map_err(|failure| of_script(failure, misplaced(&request)))?;
+    let opinion = match has_grants && !arguments.suggest_grants {
+        true => decide::opinion_under_grants(&request, &cache, &facts, &who_has),
+        false => decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner, &who_has),
+    };
+    let opinion = opinion.map_err(|failure| of_script(failure, misplaced(&request)))?;
     if arguments.suggest_grants {
-        let grants = policy::suggest(&opinion.plan, &facts).for_script(*request.module.digest());
-        print::result(&grants.to_toml())?;
+        print::result(&suggested(&request, &opinion, &facts))?;
         return Ok(0);
     }
     let format = if arguments.json { Format::Json } else { arguments.format };
@@ -128,12 +130,27 @@ fn wanted(request: &Request, opinion: &Opinion, facts: &Facts) -> String {
     if denied == 0 {
         return "needs no grants\n".to_string();
     }
-    let file = policy::suggest(&opinion.plan, facts).for_script(*request.module.digest()).to_toml();
+    let file = suggested(request, opinion, facts);
     let beside = request
         .module
         .grants_beside()
         .map_or(String::new(), |path| format!("; for this script there is {path}"));
     format!("\nneeds grants{beside}; the least (--suggest-grants prints it alone):\n\n{file}")
+}
+
+/// The least grants file for the plan, which says so where another launch would have another plan.
+fn suggested(request: &Request, opinion: &Opinion, facts: &Facts) -> String {
+    let others = [FactKind::Instance, FactKind::Addresses, FactKind::Links];
+    let depends = others.iter().any(|kind| opinion.read.contains(*kind));
+    let note = match depends {
+        true => {
+            "# For a launch as things are now: the script looks at which number it has, or what is free. For others too,\n\
+             # write wider names and ranges: host-name = \"web*\", range = \"10.87.0.0/16\".\n"
+        }
+        false => "",
+    };
+    let grants = policy::suggest(&opinion.plan, facts).for_script(*request.module.digest());
+    format!("{note}{}", grants.to_toml())
 }
 
 /// Without any grants given, a plan is only shown.

@@ -114,7 +114,8 @@ pub(super) fn misplaced(request: &Request) -> Option<String> {
 
 /// The same failure, with that.
 pub(super) fn of_script(failure: Failure, misplaced: Option<String>) -> Failure {
-    match misplaced.filter(|_| failure.status == Status::Script) {
+    let by_script = !matches!(failure.status, Status::CannotRun | Status::NotFound);
+    match misplaced.filter(|_| by_script) {
         Some(hint) => failure.also(&hint),
         None => failure,
     }

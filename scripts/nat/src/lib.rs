@@ -67,7 +67,8 @@ fn reach(options: &Options, way: &Way, network: Cidr, host: Endpoint, container:
 
 fn no_way_out() -> Error {
     match facts::rootless() {
-        true => "without root the host is a private one, made for this launch, and has no way out".into(),
+        // nshost tells why.
+        true => "the host has no way out".into(),
         false => "the host has no default route; say which interface is the way out: out=INTERFACE".into(),
     }
 }

@@ -213,7 +213,7 @@ fn a_command_starts_where_the_operator_stands() -> Result<()> {
     // What is not there is told, and why.
     let output = from("/run/closed", &[], all, &["./plugin"])?;
     assert_eq!(output.code(), 127, "{}", output.text());
-    assert!(output.stderr.contains("begins in /, "), "{}", output.text());
+    assert!(output.stderr.contains("where the command starts (/run/closed is closed"), "{}", output.text());
     let output = from("/run", &["-w", "/run/no"], usual, &["true"])?;
     assert_eq!(output.code(), 125, "{}", output.text());
     assert!(output.stderr.contains("change directory"), "{}", output.text());
@@ -372,5 +372,87 @@ print(len(tree.getElementsByTagName('polyline')))
     assert!(mermaid.contains("n0 ---|\"nsh1 — eth1\"| n1") && mermaid.contains("#60;#38;"), "{mermaid}");
     let json: serde_json::Value = serde_json::from_str(&drawn("json")?)?;
     assert_eq!(json["steps"].as_array().map(Vec::len), Some(14), "{json:#}");
+    Ok(())
+}
+
+/// A shell leaves a loop only if what it waited for died of the key.
+#[test]
+fn what_the_interrupt_ends_ends_nshost_by_it() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let watch = "
+import signal, subprocess, sys, time
+command = sys.argv[2:]
+# Whatever this was started from.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+running = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+running.stdout.readline()
+if sys.argv[1] == 'key':
+    running.send_signal(signal.SIGINT)
+running.stdin.close()
+print(running.wait())
+";
+    let script = wasi_component("asks")?;
+    let ended = |how: &str, steps: &str, command: &str| -> Result<String> {
+        let nshost = host.nshost()?.args(["run", "--allow-all"]).arg(&script).args(steps.split_whitespace());
+        let nshost = nshost.args(["--", "sh", "-c", command]);
+        Ok(support::run(nshost.under(&["/usr/bin/python3", "-c", watch, how]), SOON)?.expect(0)?.to_string())
+    };
+    // Not before the shell is gone, which would catch it.
+    let waits = "(sleep 0.3; echo ready) & exec sleep 100";
+    for steps in ["own=usual private proc", "own=uts"] {
+        assert_eq!(ended("key", steps, waits)?, "-2\n", "{steps}");
+    }
+    assert_eq!(ended("", "own=uts", "echo ready; kill -INT $$")?, "-2\n");
+    // The controls: what exits so by itself, and what died otherwise.
+    assert_eq!(ended("", "own=usual private proc", "echo ready; exit 130")?, "130\n");
+    assert_eq!(ended("", "own=uts", "echo ready; kill -TERM $$")?, "143\n");
+    Ok(())
+}
+
+#[test]
+fn what_nobody_heard_is_told() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (host, scratch) = (Host::new()?, Scratch::new()?);
+    let first = wasi_component("first")?;
+    // A forgotten --, and an option behind the script.
+    for verb in ["run", "plan"] {
+        for _ in 0..2 {
+            let output =
+                host.nshost()?.args([verb, "--allow-all"]).arg(&first).args(["ip", "address"]).run()?;
+            assert_eq!(output.code(), 125, "{}", output.text());
+            assert!(output.stderr.contains("\"ip\" \"address\""), "{}", output.text());
+        }
+        let output = host.nshost()?.arg(verb).arg(&first).args(["--allow-all", "--", "true"]).run()?;
+        assert!(output.stderr.contains("--allow-all was given to the script"), "{}", output.text());
+    }
+    host.nshost()?.args(["run", "--allow-all"]).arg(&first).args(["--", "true"]).run()?.expect(0)?;
+    // A command that the script chose in the place of what was typed.
+    let asks = wasi_component("asks")?;
+    let steps = ["own=usual", "private", "command=/bin/echo,mine"];
+    let chosen = host.nshost()?.args(["run", "--allow-all"]).arg(&asks).args(steps);
+    let chosen = chosen.args(["--", "echo", "yours"]).run()?;
+    assert_eq!(chosen.expect(0)?, "mine\n");
+    assert!(chosen.stderr.contains("another command than the one that was typed"), "{}", chosen.text());
+    // Who has read enough is nobody's error.
+    let plan = host.nshost()?.arg("plan").arg(&first);
+    let piped = support::run(plan.under(&["bash", "-c", "set -o pipefail; \"$@\" | true", "bash"]), SOON)?;
+    assert_eq!(piped.expect(0)?, "");
+    // What a plan under grants is, is what a launch would have: this script goes on without what it is denied.
+    let grants = scratch.file("none.toml", "schema = 1\n")?;
+    let words = ["tries", "--", "true"];
+    let try_it = |verb: &str| {
+        let nshost = host.nshost()?.arg(verb).arg("--grants").arg(&grants).arg(wasi_component("chatty")?);
+        nshost.args(words).run()
+    };
+    for verb in ["plan", "run"] {
+        let output = try_it(verb)?;
+        assert_eq!(output.code(), 0, "{verb}: {}", output.text());
+        assert!(!output.stdout.contains("veth"), "{}", output.text());
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use nshost_plan::FactKind;
 use nshost_policy::wire::Level;
 use wasmtime::component::{ComponentNamedList, Lift, LinkerInstance, Lower, Resource};
 
@@ -75,6 +76,7 @@ fn cli(define: Define) -> Option<wasmtime::Result<()>> {
     match define.name {
         "get-environment" => define.by(|_, ()| Ok((Vec::<(String, String)>::new(),))),
         "get-arguments" => define.by(|state, ()| {
+            state.note(FactKind::Arguments);
             let arguments = state.facts.arguments.iter().map(|argument| argument.as_str().to_string());
             Ok((["setup".to_string()].into_iter().chain(arguments).collect::<Vec<_>>(),))
         }),
