@@ -8,7 +8,7 @@ pub fn private_propagation() -> Result {
     answer("filesystem::private_propagation", filesystem::private_propagation())
 }
 
-/// Mounts a `/proc` of the container's own processes. Needs [`Pid`](crate::container::PID). Where processes
+/// Mounts a `/proc` of the container's own processes. Needs [`Pid`](crate::container::PID), and [`private_propagation`] before it. Where processes
 /// and mounts are the container's own, there is no `/proc` without this: the host's is not seen.
 #[track_caller]
 pub fn mount_proc() -> Result {

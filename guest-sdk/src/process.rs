@@ -34,7 +34,7 @@ pub fn variable(name: &str, value: &str) -> Result {
 }
 
 /// Starts the command in `path`, absolute, as the container sees it and without symbolic links; its grant is
-/// `[[working-directory]]`. Without this, in `/`.
+/// `[[working-directory]]`. Without this where the operator stands, if the container's root can get there, else in `/`.
 #[track_caller]
 pub fn working_directory(path: &str) -> Result {
     answer("process::working_directory", process::working_directory(path))
