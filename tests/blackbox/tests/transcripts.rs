@@ -264,8 +264,11 @@ fn the_sdk_has_the_functions_that_it_lists() -> Result<()> {
     let mut declared = Vec::new();
     for module in MODULES {
         let source = fs::read_to_string(root().join(format!("guest-sdk/src/{module}.rs")))?;
-        let functions = source.lines().filter_map(|line| line.trim().strip_prefix("pub fn "));
-        declared.extend(functions.map(|line| format!("{module}::{}", line.trim_end_matches(" {"))));
+        let functions = source.split("pub fn ").skip(1).filter_map(|text| text.split(" {").next());
+        // On one line, as the list has it.
+        let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let declaration = |text: &str| line(text).replace("( ", "(").replace(", )", ")");
+        declared.extend(functions.map(|text| format!("{module}::{}", declaration(text))));
     }
     listed.sort();
     declared.sort();
