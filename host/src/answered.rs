@@ -47,8 +47,8 @@ pub fn of_script(answered: Answered, name: &str, who_has: WhoHas<'_>) -> Failure
     }
 }
 
-/// The same of a script that was asked about a host, which without root is a private one.
-pub fn of_script_on(answered: Answered, name: &str, who_has: WhoHas<'_>, rootless: bool) -> Failure {
+/// The same of a script that has looked at a host which without root is a `private` one.
+pub fn of_script_on(answered: Answered, name: &str, who_has: WhoHas<'_>, private: bool) -> Failure {
     let of_host = match &answered {
         Answered::Script { why, .. } => matches!(
             why,
@@ -56,7 +56,7 @@ pub fn of_script_on(answered: Answered, name: &str, who_has: WhoHas<'_>, rootles
         ),
         _ => false,
     };
-    failure::on_host(of_script(answered, name, who_has), rootless && of_host)
+    failure::on_host(of_script(answered, name, who_has), private && of_host)
 }
 
 /// Who has what a step asks for, and what to do about it.

@@ -84,12 +84,12 @@ fn judge(
             heard(facts, read)?;
         }
         let check = |plan| policy::check(program::found(plan, facts), &request.grants, facts);
-        Ok((outcome.map(check), log, remembered))
+        Ok((outcome.map(check), log, read, remembered))
     };
-    let (mut judgement, mut log, remembered) = judged(request.manner)?;
+    let (mut judgement, mut log, mut read, remembered) = judged(request.manner)?;
     // The script may know a way around what has come in the way since it was asked.
     if remembered && judgement.as_ref().is_ok_and(does_not_fit) {
-        (judgement, log, _) = judged(Manner { afresh: true, ..request.manner })?;
+        (judgement, log, read, _) = judged(Manner { afresh: true, ..request.manner })?;
     }
     let checked = match judgement {
         Ok(checked) => checked,
@@ -98,7 +98,12 @@ fn judge(
         }
         Err(failure) => {
             print::log(&log);
-            return Err(answered::of_script_on(failure, &request.module.name(), who_has, facts.rootless));
+            return Err(answered::of_script_on(
+                failure,
+                &request.module.name(),
+                who_has,
+                on_private(facts, read),
+            ));
         }
     };
     print::log(&log);
@@ -167,9 +172,15 @@ pub fn opinion_under_grants(
         }
         Err(failure) => {
             print::log(&log);
-            Err(answered::of_script_on(failure, &request.module.name(), who_has, facts.rootless))
+            Err(answered::of_script_on(failure, &request.module.name(), who_has, on_private(facts, read)))
         }
     }
+}
+
+/// Whether the script has looked at a host that is a private one.
+fn on_private(facts: &Facts, read: FactsRead) -> bool {
+    let of_host = [FactKind::Links, FactKind::Addresses, FactKind::DefaultRoutes, FactKind::NameServers];
+    facts.rootless && of_host.iter().any(|kind| read.contains(*kind))
 }
 
 /// Words that were typed and that nobody looked at were meant for somebody else: the command, usually.
@@ -200,7 +211,8 @@ pub fn opinion(
         }
         Err(failure) => {
             print::log(&evaluated.log);
-            return Err(answered::of_script_on(failure, &module.name(), who_has, facts.rootless));
+            let private = on_private(facts, evaluated.read);
+            return Err(answered::of_script_on(failure, &module.name(), who_has, private));
         }
     };
     let refusals = match policy::check(plan.clone(), grants, facts).outcome {
@@ -227,7 +239,8 @@ fn refuse(
     let beside = request.module.grants_beside().filter(|_| request.grants.file().is_none());
     let beside =
         beside.map_or(String::new(), |path| format!("\n\nthis grants file is for it: --grants {path}"));
-    if only_grants && approve::ask(&plan, facts.rootless, &format!("{message}{beside}"), &script) {
+    let lacks = print::lacks(&plan, refusals, &request.grants, who_has);
+    if only_grants && approve::ask(&plan, facts.rootless, &format!("{lacks}{beside}"), &script) {
         let granted = lacking.tables();
         let checked = policy::check(plan.clone(), &request.grants.clone().and(lacking), facts);
         if let Ok(permit) = checked.outcome {

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     failure::{Failure, Status},
-    named::{self, Found},
+    named,
 };
 
 /// The largest script, in bytes: a Python interpreter compiled in takes about 20 MB.
@@ -34,15 +34,13 @@ pub struct Module {
 
 impl Module {
     /// Reads the file once, for its digest. It is not looked into here.
-    pub fn open(found: &Found) -> Result<Module, Failure> {
-        let path = &found.path;
+    pub fn open(path: &Path) -> Result<Module, Failure> {
         // O_NONBLOCK: a FIFO in the place of a file must not make us wait.
         let mut file = OpenOptions::new()
             .read(true)
             .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
             .open(path)
             .map_err(|error| unopened(path, &error))?;
-        found.check(&file)?;
         let metadata = file.metadata().map_err(|error| Failure::file("script", path, &error))?;
         let name = show::quote(&path.to_string_lossy());
         if !metadata.is_file() {
@@ -154,7 +152,7 @@ mod tests {
     #[test]
     fn what_is_compiled_is_what_was_hashed() {
         let path = written("same", b"a script");
-        let module = Module::open(&named::script(&path).expect("path")).expect("module");
+        let module = Module::open(&path).expect("module");
         let mut sealed = module.sealed().expect("copy");
         std::fs::write(&path, b"other one").expect("write");
         let mut bytes = Vec::new();
@@ -168,7 +166,7 @@ mod tests {
     #[test]
     fn a_script_that_changes_is_refused() {
         let path = written("changed", b"a script");
-        let module = Module::open(&named::script(&path).expect("path")).expect("module");
+        let module = Module::open(&path).expect("module");
         std::fs::write(&path, b"another script").expect("write");
         let failure = module.sealed().expect_err("changed");
         assert!(failure.message.contains("was changed while it was read"), "{failure}");

@@ -28,8 +28,8 @@ pub fn helper(name: &str) -> Option<PathBuf> {
     [beside, installed].into_iter().find(|path| path.exists())
 }
 
-/// Where scripts have names: the user's own directory, then the one that was installed beside this program.
-pub fn scripts() -> Vec<PathBuf> {
+/// Where scripts have names: the user's own directory, and the one that was installed beside this program.
+pub fn scripts() -> (Option<PathBuf>, Option<PathBuf>) {
     let own = match (env::var_os("XDG_DATA_HOME"), env::var_os("HOME")) {
         (Some(data), _) => Some(PathBuf::from(data)),
         (None, Some(home)) => Some(PathBuf::from(home).join(".local/share")),
@@ -37,5 +37,9 @@ pub fn scripts() -> Vec<PathBuf> {
     };
     let program = std::fs::read_link("/proc/self/exe").ok();
     let installed = program.and_then(|path| Some(path.parent()?.parent()?.join("share")));
-    own.into_iter().chain(installed).map(|share| share.join("nshost/scripts")).collect()
+    (own.map(below), installed.map(below))
+}
+
+fn below(share: PathBuf) -> PathBuf {
+    share.join("nshost/scripts")
 }

@@ -155,10 +155,8 @@ pub fn refusals(
     let asked = grants.file().map_or("no grants file was given".to_string(), |file| format!("asked: {file}"));
     let verb = if denied { "denied" } else { "not possible" };
     let (counted, script) = (counted(refusals), module.name());
-    let mut message = format!("{verb}: {counted} of {script} ({asked}; nothing was touched)");
-    for refusal in refusals {
-        message.push_str(&format!("\n  {}\n      {}", what(plan, refusal), why(plan, refusal, who_has)));
-    }
+    let listed = listed(plan, refusals, who_has);
+    let message = format!("{verb}: {counted} of {script} ({asked}; nothing was touched){listed}");
     let tables = lacking.tables();
     let all = if refusals.iter().any(|r| r.kind == RefusalKind::Forbidden) { "the rest" } else { "it" };
     let hint = match (tables.trim(), grants.file()) {
@@ -183,6 +181,21 @@ pub fn refusals(
     (message, hint)
 }
 
+/// What a question is about: all that is not granted.
+pub fn lacks(plan: &Plan, refusals: &[Refusal], grants: &Grants, who_has: WhoHas<'_>) -> String {
+    let asked = grants.file().map_or("no grants file was given".to_string(), |file| format!("asked: {file}"));
+    format!("It asks for more than is granted ({asked}):{}", listed(plan, refusals, who_has))
+}
+
+/// Each on a line of its own, with the reason.
+fn listed(plan: &Plan, refusals: &[Refusal], who_has: WhoHas<'_>) -> String {
+    let lines = refusals.iter().map(|refusal| {
+        let between = if refusal.kind == RefusalKind::Denied { ": " } else { "\n      " };
+        format!("\n  {}{between}{}", what(plan, refusal), why(plan, refusal, who_has))
+    });
+    lines.collect()
+}
+
 /// What is refused: a step, or what comes of there being none.
 fn what(plan: &Plan, refusal: &Refusal) -> String {
     match refusal.step {
@@ -198,7 +211,7 @@ fn why(plan: &Plan, refusal: &Refusal, who_has: WhoHas<'_>) -> String {
     match refusal.kind {
         RefusalKind::Denied => {
             let other = if refusal.step.is_none() { "; or the script asks for one of its own" } else { "" };
-            format!("needs a grant: {} {}{other}", refusal.capability, refusal.subject)
+            format!("needs a grant{other}")
         }
         RefusalKind::Forbidden => refusal.hint.trim_start_matches("# ").to_string(),
         RefusalKind::Conflict => {

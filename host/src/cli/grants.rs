@@ -24,15 +24,13 @@ pub(super) fn read(typed: &Path, script: &Path) -> Result<Grants, Failure> {
     let (bytes, told) = match standard_input {
         true => (all_of(io::stdin()), "standard input".to_string()),
         false => {
-            let found = named::grants(typed)?;
-            let path = &found.path;
+            let Some(path) = named::grants(typed) else { return Err(unknown(typed, script)) };
             // O_NONBLOCK: a FIFO into which nobody writes must not make us wait.
             let file = OpenOptions::new()
                 .read(true)
                 .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
-                .open(path)
-                .map_err(|error| unread(path, script, &error))?;
-            found.check(&file)?;
+                .open(&path)
+                .map_err(|error| unread(&path, script, &error))?;
             // From here on the path is only told, in messages and audits: it may hold anything.
             (all_of(Patient(file)), show::log_line(&path.to_string_lossy()))
         }
@@ -82,6 +80,16 @@ impl Read for Patient {
             _ => self.0.read(buffer),
         }
     }
+}
+
+/// A name that leads nowhere.
+fn unknown(typed: &Path, script: &Path) -> Failure {
+    let name = typed.to_string_lossy();
+    let error = io::Error::from(io::ErrorKind::NotFound);
+    let path = typed.with_extension("grants.toml");
+    let failure = unread(&path, script, &error);
+    Failure::ours(format!("no grants file has the name {}", show::quote(&name)))
+        .hint(format!("a path has a / in it, or ends in .toml\n{}", failure.hint))
 }
 
 /// Grants that cannot be read; those who have none yet are told how to come by them.

@@ -38,7 +38,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut found: Vec<Script> = Vec::new();
     for (name, path) in named::scripts() {
         let hidden = found.iter().any(|other| other.name == name);
-        let grants = named::grants_beside(&path).map(|grants| told(&grants));
+        // By its name, if that leads there; a script that the name does not lead to, by what lies beside it.
+        let by_name = named::grants(Path::new(&name));
+        let beside = named::grants_beside(&path);
+        let grants = if hidden { beside } else { by_name.or(beside) }.map(|grants| told(&grants));
         let about = about(&path).map_err(|failure| failure.message);
         found.push(Script { name, path: told(&path), grants, about, hidden });
     }

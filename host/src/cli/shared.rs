@@ -14,7 +14,7 @@ use crate::{
     evaluate::Manner,
     failure::{Failure, Status},
     module::Module,
-    named::{self, Found},
+    named,
     request::Request,
 };
 
@@ -55,7 +55,7 @@ pub struct Script {
 
 /// What is typed behind the options.
 struct Words {
-    script: Found,
+    script: PathBuf,
     arguments: Vec<Argument>,
     command: Vec<Argument>,
 }
@@ -70,7 +70,7 @@ impl Script {
     pub fn check(self) -> Result<Request, Failure> {
         let Words { script, arguments, command } = split(self.words)?;
         let grants = match &self.grants {
-            Some(file) => grants::read(file, &script.path)?,
+            Some(file) => grants::read(file, &script)?,
             None if self.allow_all => Grants::open(),
             None => Grants::none(),
         };

@@ -1,6 +1,9 @@
 //! What is typed: scripts and grants by name, the script's own words, the operator's own word, and habits.
 
-use std::{fs, os::unix::fs::chown};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, chown, lchown, symlink},
+};
 
 use anyhow::Result;
 use blackbox::{SOON, Scratch};
@@ -66,29 +69,38 @@ fn scripts_and_grants_have_names() -> Result<()> {
     }
     put(&scratch, "here", "tutorial", "tutorial")?;
     assert_eq!(go("run --grants tutorial tutorial -- hostname")?.expect(0)?, "In Namespace\n");
-    // What somebody else has put here is taken by its path only.
-    chown(scratch.path().join("here/tutorial.wasm"), Some(54321), None)?;
-    let refused = go("run --grants tutorial tutorial -- hostname")?;
-    assert_eq!(refused.code(), 125, "{}", refused.text());
-    assert!(
-        refused.stderr.contains("uid 54321") && refused.stderr.contains("./tutorial.wasm"),
-        "{}",
-        refused.text()
-    );
+    // What somebody else has put here is not there for a name: a file, a link of theirs to one of root's, a
+    // directory of theirs with one of root's.
+    let here = scratch.path().join("here");
+    let named = || anyhow::Ok(go("run --grants tutorial tutorial -- hostname")?.expect(0)?.to_string());
+    chown(here.join("tutorial.wasm"), Some(54321), None)?;
+    assert_eq!(named()?, "isolated\n");
     go("run --grants tutorial ./tutorial.wasm -- hostname")?.expect(0)?;
-    chown(scratch.path().join("here/tutorial.wasm"), Some(0), None)?;
-    chown(scratch.path().join("here/tutorial.grants.toml"), Some(54321), None)?;
-    assert_eq!(go("run --grants tutorial tutorial -- hostname")?.code(), 125);
-    go("run --grants ./tutorial.grants.toml tutorial -- hostname")?.expect(0)?;
-    go("run --grants tutorial.grants.toml tutorial.wasm -- hostname")?.expect(0)?;
-    // Nor is what has the very name, without an end.
-    for file in ["here/plain", "here/only"] {
-        fs::copy(component("tutorial")?, scratch.path().join(file))?;
-    }
-    chown(scratch.path().join("here/plain"), Some(54321), None)?;
-    assert_eq!(go("run --allow-all plain -- hostname")?.code(), 125);
-    assert_eq!(go("run --grants plain only -- hostname")?.code(), 125);
-    go("run --allow-all only -- hostname")?.expect(0)?;
+    fs::rename(here.join("tutorial.wasm"), here.join("theirs"))?;
+    symlink(component("tutorial")?, here.join("tutorial.wasm"))?;
+    assert_eq!(named()?, "In Namespace\n", "one's own link");
+    lchown(here.join("tutorial.wasm"), Some(54321), None)?;
+    assert_eq!(named()?, "isolated\n", "another's link");
+    lchown(here.join("tutorial.wasm"), Some(0), None)?;
+    assert_eq!(named()?, "In Namespace\n", "the control");
+    chown(&here, Some(54321), None)?;
+    assert_eq!(named()?, "isolated\n", "another's directory");
+    chown(&here, Some(0), None)?;
+    fs::set_permissions(&here, fs::Permissions::from_mode(0o777))?;
+    assert_eq!(named()?, "isolated\n", "everybody's directory");
+    fs::set_permissions(&here, fs::Permissions::from_mode(0o1777))?;
+    assert_eq!(named()?, "In Namespace\n", "a sticky one");
+    // Grants likewise, and what has the very name, without an end.
+    let grants = |word: &str| anyhow::Ok(go(&format!("run --grants {word} {word} -- hostname"))?.code());
+    fs::copy(component("tutorial")?, here.join("plain"))?;
+    fs::copy(scripts().join("tutorial/grants.toml"), here.join("plain.grants.toml"))?;
+    assert_eq!(grants("plain")?, 125, "the script is no grants file");
+    assert_eq!(go("run --grants plain.grants.toml plain -- hostname")?.code(), 0);
+    chown(here.join("plain"), Some(54321), None)?;
+    assert_eq!(go("run --grants plain.grants.toml plain -- hostname")?.code(), 125);
+    assert_eq!(go("run --grants plain ./tutorial.wasm -- hostname")?.code(), 0);
+    chown(here.join("plain.grants.toml"), Some(54321), None)?;
+    assert_eq!(go("run --grants plain ./tutorial.wasm -- hostname")?.code(), 125);
     // A name that leads nowhere.
     let unknown = go("run tutoril")?;
     assert_eq!(unknown.code(), 125);
