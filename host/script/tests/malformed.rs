@@ -117,7 +117,6 @@ fn features_that_no_toolchain_asks_for_are_off() {
         ("(memory i64 1) (func $setup (result i32) i32.const 16)", "memory64"),
         ("(memory 1 1 shared) (func $setup (result i32) i32.const 16)", "threads"),
         ("(type $t (struct)) (func $setup (result i32) i32.const 16)", "gc"),
-        ("(func $setup (result i32) return_call $setup)", "tail calls"),
         ("(tag $t) (func $setup (result i32) throw $t)", "exceptions"),
     ] {
         let reason = uncompiled(&plain(fields));
