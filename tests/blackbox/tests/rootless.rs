@@ -264,12 +264,12 @@ fn a_name_is_given_once_and_gc_tells_of_ones_own() -> Result<()> {
     };
     let refused = launch("web")?;
     assert_eq!(refused.code(), 125, "{}", refused.text());
-    let told = refused.stderr.split_once("container name web is held by container web (process ");
+    let told = refused.stderr.split_once("container name web belongs to container web (pid ");
     let pid = told.and_then(|(_, rest)| rest.split_once(", for ")?.0.parse::<u32>().ok());
     let pid = pid.ok_or_else(|| anyhow::anyhow!("{}", refused.text()))?;
-    // It is the container's first process, as this user sees it.
-    let what = host.shell(&format!("tr '\\0' ' ' < /proc/{pid}/cmdline; cut -d' ' -f4 /proc/{pid}/stat"))?;
-    assert!(what.contains("sh -c echo ready; read line"), "{what}");
+    // It is the launcher, as this user sees it: who ends that ends the container.
+    let what = host.shell(&format!("tr '\\0' ' ' < /proc/{pid}/cmdline"))?;
+    assert!(what.contains("nshost run") && what.contains("--name web"), "{what}");
     // The controls: another name, and root's own.
     launch("other")?.expect(0)?;
     let root = host.nshost()?.args(["run", "--allow-all", "--name", "web"]).arg(component("isolated")?);
@@ -307,7 +307,7 @@ fn a_name_is_given_once_in_all_networks() -> Result<()> {
     first.wait_for("ready\n", Duration::from_secs(10))?;
     let refused = support::run(launch("two", "web", "true")?, Duration::from_secs(30))?;
     assert_eq!(refused.code(), 125, "{}", refused.text());
-    assert!(refused.stderr.contains("container name web is held"), "{}", refused.text());
+    assert!(refused.stderr.contains("container name web belongs to container web"), "{}", refused.text());
     support::run(launch("two", "other", "true")?, Duration::from_secs(30))?.expect(0)?;
     drop(first);
     Ok(())
@@ -334,7 +334,7 @@ fn a_container_is_a_host_for_others() -> Result<()> {
         {nshost} run --allow-all {tutorial} -- sh -c 'ip -brief address show veth1; ls -d /proc/[0-9]*'
         {nshost} run --allow-all {isolated} -- id -u
         mkfifo /tmp/line; {nshost} run --allow-all --name web {isolated} -- sh -c 'echo up; read line' < /tmp/line & exec 8> /tmp/line
-        until {nshost} run --allow-all --name web {isolated} -- true 2>&1 | grep -o 'container name web is held'; do sleep 0.02; done
+        until {nshost} run --allow-all --name web {isolated} -- true 2>&1 | grep -o 'container name web belongs to'; do sleep 0.02; done
         echo down >&8; wait; rm /tmp/line
         {nshost} gc 2>&1; {nshost} doctor 2>&1 | grep -E 'state directory|ids for'"
     );
@@ -351,7 +351,7 @@ fn a_container_is_a_host_for_others() -> Result<()> {
         // The shell and what it starts; nobody of the containers around it.
         let processes = text.matches("/proc/").count();
         assert!((1..4).contains(&processes), "{who}: {}", output.text());
-        assert!(text.contains("\n0\n") && text.contains("name web is held"), "{who}: {}", output.text());
+        assert!(text.contains("\n0\n") && text.contains("name web belongs to"), "{who}: {}", output.text());
         assert!(text.contains("0 removed, 0 running"), "{who}: {}", output.text());
         assert!(text.contains("present    /tmp/nshost-0-"), "{who}: {}", output.text());
         assert!(text.contains("has none to give"), "{who}: {}", output.text());

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::fd::{AsFd, OwnedFd},
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -137,7 +138,9 @@ impl Terminal {
         let end = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                return Ok(status.code().unwrap_or(-1));
+                // As a shell has it.
+                let signal = status.signal().map(|signal| 128 + signal);
+                return Ok(status.code().or(signal).unwrap_or(-1));
             }
             if Instant::now() > end {
                 bail!("still running after {limit:?}; the screen:\n{}", self.screen());
