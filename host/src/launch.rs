@@ -1,6 +1,6 @@
 //! A launch, from a script's file to the command's exit status.
 
-use std::path::Path;
+use std::{path::Path, thread, time::Duration};
 
 use nix::sys::signal::Signal;
 use nshost_kernel::{
@@ -16,7 +16,9 @@ use nshost_kernel::{
     supervise,
     terminal::Terminal,
 };
-use nshost_ledger::{Claim, Directory, Gone, Ledger, Origin, Others, Receipt, Record, Standing};
+use nshost_ledger::{
+    Claim, ContainerName, Directory, Gone, Ledger, Origin, Others, Receipt, Record, Standing,
+};
 use nshost_plan::{Argument, Facts, Namespace, Plan, Step, Taken, Variable, show};
 use nshost_policy::Permit;
 use serde_json::json;
@@ -119,11 +121,11 @@ impl<'a> Launch<'a> {
     }
 
     fn attempt(&self, host: &mut Socket, audit: &mut Audit) -> Result<Attempt, Failure> {
+        if let Some(name) = &self.request.name {
+            self.wait_for_name(name)?;
+        }
         // Records of all who live are not kept for as long as this one does.
         let Standing { gone, taken, .. } = self.standing()?;
-        if let Some(name) = &self.request.name {
-            self.ledger.check_name(name)?;
-        }
         // After that look: the numbers of those that are gone are free.
         let claim = self.ledger.claim()?;
         let facts = self.facts(host, &claim, &gone, taken)?;
@@ -177,6 +179,18 @@ impl<'a> Launch<'a> {
                 }
             }
         }
+    }
+
+    /// Whoever has the name may just have been told to end, and takes some milliseconds to.
+    fn wait_for_name(&self, name: &ContainerName) -> Result<(), Failure> {
+        const TICK: Duration = Duration::from_millis(5);
+        for _ in 0..40 {
+            match self.ledger.check_name(name) {
+                Err(error) if error.is_conflict() => thread::sleep(TICK),
+                other => return Ok(other?),
+            }
+        }
+        Ok(self.ledger.check_name(name)?)
     }
 
     /// What others hold, after what killed launchers have left is removed.

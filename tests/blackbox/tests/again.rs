@@ -148,3 +148,24 @@ fn the_launch_after_a_killed_launcher_works_at_once() -> Result<()> {
     }
     before.comes_back(&host, TORN_DOWN)
 }
+
+/// Ended, and started again by the same name before it is gone.
+#[test]
+fn a_name_is_free_again_at_once() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let launch = |command: &str| {
+        let nshost = host.nshost()?.args(["run", "--allow-all", "--name", "web"]).arg(component("tutorial")?);
+        anyhow::Ok(nshost.args(["--", "sh", "-c", command]))
+    };
+    for _ in 0..20 {
+        let mut first = launch("echo ready; exec sleep 100")?.start()?;
+        first.wait_for("ready", Duration::from_secs(10))?;
+        first.signal(nix::sys::signal::Signal::SIGTERM)?;
+        launch("true")?.run()?.expect(0)?;
+        first.finish(Duration::from_secs(10))?;
+    }
+    Ok(())
+}
