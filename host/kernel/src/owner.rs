@@ -84,8 +84,9 @@ pub(crate) fn find(
         let own = owner.socket.address()?;
         let foreign = seen.iter().flatten().find_map(|table| table.owner.filter(|by| *by != own));
         let Some(address) = foreign else { return Ok(sort(owner, &seen)) };
+        let words = [lock.keeper(network), lock.former_keeper(network)];
         let known = others()?.into_iter().filter_map(|record| record.guarding);
-        match copy_of(address, network, lock.keeper(network).into_iter().chain(known))? {
+        match copy_of(address, network, words.into_iter().flatten().chain(known))? {
             Some(copy) => mem::replace(&mut owner, copy).linger(),
             None => thread::sleep(PATIENCE),
         }

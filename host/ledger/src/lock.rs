@@ -66,11 +66,20 @@ impl HostLock {
     pub fn keeper(&self, host: NetworkNamespaceId) -> Option<Guarding> {
         keeper(&self.held.file, host)
     }
+
+    /// Who had it before that one, and may have it still: of a launcher that was killed, whoever it had it from.
+    pub fn former_keeper(&self, host: NetworkNamespaceId) -> Option<Guarding> {
+        word_at(&self.held.file, host, place_of_former(host))
+    }
 }
 
 pub(crate) fn keeper(lock: &OwnedFd, host: NetworkNamespaceId) -> Option<Guarding> {
+    word_at(lock, host, place_of_keeper(host))
+}
+
+fn word_at(lock: &OwnedFd, host: NetworkNamespaceId, place: libc::off_t) -> Option<Guarding> {
     let mut bytes = [0; KEEPER];
-    let read = pread(lock, &mut bytes, place_of_keeper(host)).ok()?;
+    let read = pread(lock, &mut bytes, place).ok()?;
     let word = codec::decode("keeper", bytes.get(1..=usize::from(bytes[0]))?).ok();
     let (of, guarding): (NetworkNamespaceId, Guarding) = word?;
     Some(guarding).filter(|_| read == KEEPER && of == host)
@@ -79,13 +88,25 @@ pub(crate) fn keeper(lock: &OwnedFd, host: NetworkNamespaceId) -> Option<Guardin
 /// Leaves word of who has the socket that owns this host's tables. It decides nothing: whoever reads it asks the
 /// kernel whether it is so.
 pub(crate) fn note_keeper(lock: &OwnedFd, host: NetworkNamespaceId, guarding: Guarding) {
+    if let Some(former) = keeper(lock, host).filter(|former| *former != guarding) {
+        leave_word(lock, host, former, place_of_former(host));
+    }
+    leave_word(lock, host, guarding, place_of_keeper(host));
+}
+
+fn leave_word(lock: &OwnedFd, host: NetworkNamespaceId, guarding: Guarding, at: libc::off_t) {
     let encoded = codec::encode(&(host, guarding));
     let mut bytes = [0; KEEPER];
     if let Some(place) = bytes.get_mut(1..=encoded.len()) {
         place.copy_from_slice(&encoded);
         bytes[0] = encoded.len() as u8;
-        let _ = pwrite(lock, &bytes, place_of_keeper(host));
+        let _ = pwrite(lock, &bytes, at);
     }
+}
+
+/// Behind the words of all places.
+fn place_of_former(host: NetworkNamespaceId) -> libc::off_t {
+    place_of_keeper(host) + PLACES as libc::off_t * KEEPER as libc::off_t
 }
 
 fn place_of_keeper(host: NetworkNamespaceId) -> libc::off_t {
@@ -273,6 +294,14 @@ mod tests {
             note_keeper(&file, host, word(descriptor));
         }
         assert_eq!([one, other, old].map(|host| keeper(&file, host).unwrap().descriptor), [3, 4, i32::MAX]);
+        // Whoever had it before is known too; the same word twice is no other.
+        let former = |host| word_at(&file, host, place_of_former(host)).map(|word| word.descriptor);
+        assert_eq!(former(one), None);
+        for _ in 0..2 {
+            note_keeper(&file, one, word(5));
+            assert_eq!((keeper(&file, one).unwrap().descriptor, former(one)), (5, Some(3)));
+        }
+        assert_eq!(former(other), None);
         // One that falls on the same place has none rather than another's.
         assert_eq!(keeper(&file, NetworkNamespaceId::Cookie(1 + PLACES)), None);
         std::fs::remove_dir_all(path).unwrap();

@@ -100,6 +100,7 @@ fn each_function_of_the_contract_adds_its_step_and_is_counted() {
         FactKind::Kernel,
         FactKind::Rootless,
         FactKind::NameServers,
+        FactKind::Arguments,
     ];
     kinds.into_iter().for_each(|kind| read.note(kind));
     assert_eq!(answer.read, read, "no forward was refused, so nothing was learnt of those that are taken");
