@@ -5,7 +5,7 @@
 //! into the first two is not there for a name: neither in a directory of theirs, nor a file or link of theirs.
 
 use std::{
-    fs,
+    fs::{self, Metadata},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -63,19 +63,23 @@ impl Place {
     /// Whether there is such a file, of nobody else's.
     fn has(&self, path: &Path) -> bool {
         let there = fs::metadata(path).is_ok_and(|found| !found.is_dir());
-        there && (self.installed || (is_ours(&self.directory, true) && is_ours(path, false)))
+        // A link is whose it is, and not whose that is to which it leads.
+        let ours = || fs::symlink_metadata(path).is_ok_and(|found| is_ours(&found));
+        let kept = || fs::metadata(&self.directory).is_ok_and(|found| is_ours(&found) && is_kept(&found));
+        there && (self.installed || (kept() && ours()))
     }
 }
 
-/// Whether this user or root has it, a link itself and not what it leads to; of a directory, that not everybody may
-/// put a file in the place of another's (`inode(7)`, the sticky bit).
-fn is_ours(path: &Path, directory: bool) -> bool {
+/// Whether this user or root has it.
+fn is_ours(found: &Metadata) -> bool {
+    found.uid() == 0 || found.uid() == geteuid().as_raw()
+}
+
+/// Whether not everybody may put a file there in the place of another's (`inode(7)`, the sticky bit).
+fn is_kept(directory: &Metadata) -> bool {
     const ALL_WRITE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
-    fs::symlink_metadata(path).is_ok_and(|found| {
-        let ours = found.uid() == 0 || found.uid() == geteuid().as_raw();
-        ours && !(directory && found.mode() & ALL_WRITE != 0 && found.mode() & STICKY == 0)
-    })
+    directory.mode() & ALL_WRITE == 0 || directory.mode() & STICKY != 0
 }
 
 fn places() -> Vec<Place> {
