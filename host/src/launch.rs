@@ -286,6 +286,7 @@ impl<'a> Launch<'a> {
         let Undone { gone, tables, left } = self.undo(receipt, held);
         let mut besides: Vec<Failure> = noted.err().into_iter().chain(tidied.err()).chain(left).collect();
         let interrupted = matches!(end, Ok(End::Killed(Signal::SIGINT)));
+        let not_started = matches!(end, Ok(End::NotStarted(_)));
         let outcome = match end {
             Ok(End::Status(status)) => Ok(status),
             Ok(End::Killed(signal)) => Ok(128 + signal as u8),
@@ -295,7 +296,11 @@ impl<'a> Launch<'a> {
         besides.extend(
             match &outcome {
                 Ok(status) => audit.event("ended", || json!({ "status": status })),
-                Err(failure) => audit.event("not-started", || json!({ "reason": failure.message })),
+                Err(failure) if not_started => {
+                    audit.event("not-started", || json!({ "reason": failure.message }))
+                }
+                // How it ended is not known.
+                Err(_) => Ok(()),
             }
             .err(),
         );

@@ -173,5 +173,9 @@ fn variable(text: String) -> Result<Variable, Failure> {
 fn directory(path: &Path) -> Result<AbsolutePath, Failure> {
     let path =
         path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
-    AbsolutePath::try_from(path.to_string_lossy().into_owned()).map_err(wrong("-w"))
+    let not_text = |path: OsString| {
+        Failure::ours(format!("-w {}: the path is not UTF-8", show::quote(&path.to_string_lossy())))
+    };
+    let text = path.into_os_string().into_string().map_err(not_text)?;
+    AbsolutePath::try_from(text).map_err(wrong("-w"))
 }
