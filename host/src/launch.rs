@@ -305,7 +305,11 @@ impl<'a> Launch<'a> {
             .err(),
         );
         let mounts = running.into_mounts();
-        Ended { outcome, besides, leftovers: Leftovers { mounts, gone, tables, interrupted } }
+        Ended {
+            outcome,
+            besides,
+            leftovers: Leftovers { mounts, gone, tables, interrupted, signals: Some(signals) },
+        }
     }
 
     /// Undoes a launch that failed: nobody waits for a prompt, so nothing is left to anybody. Returns what

@@ -13,7 +13,7 @@ use std::{
 use nix::{errno::Errno, fcntl::OFlag, sys::signal::SigSet, unistd::pipe2};
 use nshost_ledger::Gone;
 
-use crate::{link, netlink, network, owner::Owner};
+use crate::{link, netlink, network, owner::Owner, signals::Signals};
 
 /// The child's stack: it closes descriptors, looks at links, and removes a file. As large as the buffers
 /// that the launch has given back: so it costs no system call.
@@ -33,6 +33,8 @@ pub struct Leftovers {
     /// Whether SIGINT ended the command. Then it ends this process too: a shell that runs this in a loop leaves the
     /// loop only if what it waits for died of the key.
     pub interrupted: bool,
+    /// Blocked until there is nothing left to do: one more signal while this process ends would take it from the child.
+    pub signals: Option<Signals>,
 }
 
 impl Leftovers {

@@ -236,6 +236,33 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM]); time.sleep(100)";
     Ok(())
 }
 
+/// As of a shell that ends by the same hangup as its terminal.
+#[test]
+fn a_second_signal_while_the_launcher_ends_changes_nothing() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let census = Census::take(&host)?;
+    for _ in 0..10 {
+        let mut running = host
+            .nshost()?
+            .run_script("tutorial")?
+            .args(["--", "sh", "-c", "echo ready; sleep 100"])
+            .start()?;
+        running.wait_for("ready", SOON)?;
+        let launcher = Pid::from_raw(running.pid()?);
+        for _ in 0..2_000 {
+            if kill(launcher, Signal::SIGHUP).is_err() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_micros(20));
+        }
+        running.finish(SOON)?.expect(128 + 1)?;
+    }
+    census.comes_back(&host, SOON)
+}
+
 #[test]
 fn output_that_nobody_gets_is_a_failure() -> Result<()> {
     if !root_or_skip() {
