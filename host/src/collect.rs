@@ -1,6 +1,9 @@
 //! Removes what containers have left behind whose launcher was killed, or which the kernel is late with.
 
-use nshost_kernel::{host, link, network, process};
+use nshost_kernel::{
+    network::{self, host, link},
+    process::pidfd,
+};
 use nshost_ledger::{Collection, Dead, HostLock, Ledger, Others, Record};
 
 use crate::failure::Failure;
@@ -84,7 +87,7 @@ pub fn dead_at_once(ledger: &Ledger, lock: &HostLock) -> Result<(), Failure> {
 fn undo(entry: Dead<'_>, lock: &HostLock, others: &Others) -> Result<Collected, Failure> {
     let record = entry.record();
     let (id, name) = (record.id.clone(), record.name.clone().map(String::from));
-    let mut errors: Vec<_> = record.process.map(process::kill).into_iter().filter_map(Result::err).collect();
+    let mut errors: Vec<_> = record.process.map(pidfd::kill).into_iter().filter_map(Result::err).collect();
     errors.extend(network::take_down(record, lock, others));
     if errors.is_empty() {
         entry.forget()?;

@@ -1,6 +1,6 @@
 //! From a script and facts to a permit: evaluate, check, and ask the operator where there is one.
 
-use nshost_kernel::facts::HostFacts;
+use nshost_kernel::probe::facts::HostFacts;
 use nshost_plan::{FactKind, Facts, FactsRead, Plan, Taken, show};
 use nshost_policy::{
     self as policy, Checked, Grants, Permit, Refusal, RefusalKind,

@@ -5,16 +5,18 @@ use std::{path::Path, thread, time::Duration};
 use nix::sys::signal::Signal;
 use nshost_kernel::{
     Socket,
-    container::{self, End, Running, Settings, Waiting},
-    facts, host, identity,
-    leftovers::Leftovers,
-    link,
-    network::{self, Held},
-    owner::Owner,
-    rootless,
-    signals::Signals,
-    supervise,
-    terminal::Terminal,
+    network::{self, Held, host, link},
+    probe::facts,
+    process::{
+        container::{self, End, Running, Settings, Waiting},
+        identity,
+        leftovers::Leftovers,
+        rootless,
+        signals::Signals,
+        supervise,
+        terminal::Terminal,
+    },
+    table::owner::Owner,
 };
 use nshost_ledger::{
     Claim, ContainerName, Directory, Gone, Ledger, Origin, Others, Receipt, Record, Standing,

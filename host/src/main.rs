@@ -20,7 +20,7 @@ mod start;
 mod worker;
 
 use launch::Ended;
-use nshost_kernel::signals;
+use nshost_kernel::process::signals;
 
 /// musl's allocator maps and unmaps memory for every buffer, which is a tenth of a launch's system calls.
 #[global_allocator]

@@ -5,7 +5,7 @@ use std::{
     os::fd::AsFd,
 };
 
-use nshost_kernel::firewall::Refusing;
+use nshost_kernel::foreign::Refusing;
 use nshost_plan::{Namespace, Plan, show};
 use nshost_policy::{
     Grants, Refusal, RefusalKind,

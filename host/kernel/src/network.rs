@@ -1,21 +1,34 @@
 //! A container's network: all of it, and its undoing.
 
+mod address;
+pub(crate) mod conntrack;
+pub(crate) mod enter;
+pub(crate) mod forwarding;
+pub mod host;
+pub mod link;
+pub(crate) mod listeners;
+pub(crate) mod netlink;
+mod port;
+mod route;
+mod settings;
+pub(crate) mod sysctl;
+
 use std::{io, os::fd::BorrowedFd};
 
 use nshost_ledger::{HostLock, NetworkNamespaceId, Others, Receipt, Record};
 use nshost_plan::{Interface, Plan, Side, Step};
 
-use crate::{
-    Error, address, conntrack,
-    firewall::{self, Refusing},
-    forwarding::{self, Closed},
-    link::{self, Ends},
+use self::{
+    forwarding::Closed,
+    link::Ends,
     netlink::{Batch, Socket},
-    owner::Owner,
     port::Ports,
-    route, settings,
     sysctl::Sysctls,
-    table,
+};
+use crate::{
+    Error,
+    foreign::{self, Refusing},
+    table::{self, owner::Owner},
 };
 
 /// Asked only where it matters: usually nobody else does.
@@ -127,7 +140,7 @@ fn open(
 ) -> Result<Vec<Refusing>, Error> {
     let routed = receipt.record().has_nat() && !receipt.record().host_is_private;
     let refusing = match owner.filter(|_| routed) {
-        Some(owner) => firewall::settle(receipt, lock, owner.socket())?,
+        Some(owner) => foreign::settle(receipt, lock, owner.socket())?,
         None => Vec::new(),
     };
     forwarding::turn_on(sysctls, receipt.plan(), closed)?;
@@ -141,7 +154,7 @@ pub fn let_go(record: &Record, others: &[Record], held: Held) -> (Option<Owner>,
     let Some(mut owner) = held.owner.filter(|_| !record.host_is_private) else {
         return (None, Vec::new());
     };
-    let mut errors = firewall::take_out(record, others, owner.socket());
+    let mut errors = foreign::take_out(record, others, owner.socket());
     let (closed, unclosed) = close(record, others);
     errors.extend(unclosed);
     // What is still open stays closed in the table.
@@ -163,7 +176,7 @@ pub fn take_down(record: &Record, lock: &HostLock, others: &Others) -> Vec<Error
     let mut errors = Vec::new();
     if !record.passing.is_empty() {
         match Socket::netfilter() {
-            Ok(mut socket) => errors.extend(firewall::take_out(record, others, &mut socket)),
+            Ok(mut socket) => errors.extend(foreign::take_out(record, others, &mut socket)),
             Err(error) => errors.push(error),
         }
     }

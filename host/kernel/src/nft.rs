@@ -1,6 +1,7 @@
 //! nftables messages: one transaction is one system call (`nf_tables` over `nfnetlink`).
 
 mod place;
+pub(crate) mod rule;
 mod seen;
 mod set;
 
@@ -22,8 +23,8 @@ pub(crate) use {
 
 use crate::{
     Error,
-    netlink::{Batch, Socket},
-    rule::Rule,
+    network::netlink::{Batch, Socket},
+    nft::rule::Rule,
 };
 
 /// IPv4 and IPv6 in one table (`NFPROTO_INET`).

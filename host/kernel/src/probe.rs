@@ -4,6 +4,10 @@
 //! and other sandboxes. Trials happen in child processes with namespaces of their own; the host is only
 //! looked at.
 
+pub mod facts;
+pub(crate) mod trial;
+mod trusted;
+
 use std::fs;
 
 use nix::{
@@ -13,9 +17,11 @@ use nix::{
 };
 use nshost_plan::{Family, Namespace};
 
+use self::trial::Part;
 use crate::{
-    clone, firewall, host, identity,
-    trial::{self, Part},
+    foreign,
+    network::host,
+    process::{clone, identity},
 };
 
 /// One thing that a launch may need.
@@ -241,7 +247,7 @@ fn other_firewalls() -> Probe {
     if !geteuid().is_root() {
         return present(NAME, "none in a private host");
     }
-    let refusing = match firewall::refusing() {
+    let refusing = match foreign::refusing() {
         Ok(refusing) => refusing,
         Err(error) => return lacking(NAME, State::Forbidden, error.to_string(), "run as root"),
     };
@@ -253,7 +259,7 @@ fn other_firewalls() -> Probe {
 
 fn legacy_firewall() -> Probe {
     const NAME: &str = "legacy iptables";
-    match firewall::legacy(&[Family::V4, Family::V6]) {
+    match foreign::legacy(&[Family::V4, Family::V6]) {
         None => present(NAME, "has no filter"),
         Some(refusing) => {
             let detail = format!("{} what is routed to and from containers", refusing.what);

@@ -6,20 +6,28 @@
 //! or delete somebody else's. Whoever finds that a table is not there, or nobody's, makes it anew for all
 //! who need it: what it held then may have been changed.
 
+pub(crate) mod guard;
+pub(crate) mod nat;
+pub mod owner;
+pub(crate) mod ruleset;
+
 use std::{array, net::IpAddr};
 
 use nshost_ledger::{HostLock, NetworkNamespaceId, Others, Receipt, Record};
 use nshost_plan::{Cidr, Family, Interface, Plan, Side};
 
+use self::{
+    owner::{Found, Owner},
+    ruleset::TABLES,
+};
 use crate::{
     Error,
-    forwarding::{self, Closed},
-    guard, nat,
-    network::AskOthers,
+    network::{
+        AskOthers,
+        forwarding::{self, Closed},
+        sysctl::Sysctls,
+    },
     nft::{self, Element, Keeping, Transaction},
-    owner::{self, Found, Owner},
-    ruleset::{self, TABLES},
-    sysctl::Sysctls,
 };
 
 /// Puts the container into the tables; in force when this returns. `others` tells all other containers of this

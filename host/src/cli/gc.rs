@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use nshost_kernel::{Socket, host, network};
+use nshost_kernel::{
+    Socket,
+    network::{self, host},
+};
 use nshost_ledger::Directory;
 use serde_json::json;
 

@@ -2,8 +2,9 @@
 
 use nshost_kernel::{
     Socket,
-    facts::{self, HostFacts},
-    host, rootless,
+    network::host,
+    probe::facts::{self, HostFacts},
+    process::rootless,
 };
 use nshost_ledger::{Directory, Ledger, Life, Standing};
 use nshost_plan::{FactKind, Facts, Namespace, Plan, Step, Topology, show};

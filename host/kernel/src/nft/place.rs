@@ -2,7 +2,7 @@
 
 use nshost_plan::Family;
 
-use crate::rule::{address_length, destination_in_error};
+use crate::nft::rule::{address_length, destination_in_error};
 
 /// `typeof iifname . @th,OFFSET,LENGTH`, as `nft` writes it down: attributes of a byte for the type, a byte for the
 /// length and the value, numbers in the host's order. Without it nft could not read back what it lists.

@@ -7,7 +7,7 @@ use netlink_bindings::nftables::{OpGetsetelemDo, OpGettableDo, OpNewsetelemDo, O
 use super::{Element, comment_in, header, message, push_elements};
 use crate::{
     Error,
-    netlink::{Batch, Failure, Socket},
+    network::netlink::{Batch, Failure, Socket},
 };
 
 /// A table that is there.

@@ -6,7 +6,7 @@ use netlink_bindings::nftables::SetFlags;
 use nshost_plan::Family;
 
 use super::place;
-use crate::rule::address_length;
+use crate::nft::rule::address_length;
 
 /// How `nft` reads a key of one field, by its own mark: type 0, length, `BYTEORDER_HOST_ENDIAN`. Fields of
 /// a concatenation have the order of their types.

@@ -14,8 +14,9 @@ use std::{
 
 use nix::sched::{CloneFlags, setns, unshare};
 use nshost_kernel::{
-    Socket, facts, host,
-    network::{self, Held},
+    Socket,
+    network::{self, Held, host},
+    probe::facts,
 };
 use nshost_ledger::{HostLock, Ledger, Mac, Origin, Others, Receipt, Record};
 use nshost_plan::{Facts, Plan};

@@ -1,6 +1,10 @@
 //! Links, addresses and routes without NAT.
 
-use nshost_kernel::{Socket, facts, link, network};
+use nshost_kernel::{
+    Socket,
+    network::{self, link},
+    probe::facts,
+};
 use nshost_ledger::Others;
 use nshost_plan::Family;
 use serde_json::Value;

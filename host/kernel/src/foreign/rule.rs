@@ -6,7 +6,7 @@ use netlink_bindings::nftables::{
     CmpOps, ExprOps, IterableExprAttrs, IterableRuleAttrs, PushExprListAttrs, Registers, VerdictCode,
 };
 
-use crate::ruleset::PASSING;
+use crate::table::ruleset::PASSING;
 
 /// How our rules are told from others.
 const COMMENT: &[u8] = b"nshost";

@@ -7,7 +7,7 @@ use nshost_plan::Protocol;
 
 use crate::{
     Error,
-    netlink::{Batch, Socket, retry},
+    network::netlink::{Batch, Socket, retry},
 };
 
 /// `SOCK_DIAG_BY_FAMILY`.

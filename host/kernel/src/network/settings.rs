@@ -12,7 +12,10 @@ use netlink_bindings::{
 };
 use nshost_plan::{Interface, LinkId, LinkName, Plan, Side};
 
-use crate::{Error, netlink::Batch, sysctl::Sysctls};
+use crate::{
+    Error,
+    network::{netlink::Batch, sysctl::Sysctls},
+};
 
 /// `IFLA_INET_CONF` in the `AF_INET` part of `IFLA_AF_SPEC`.
 const INET_CONF: u16 = 1;

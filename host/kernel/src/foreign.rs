@@ -26,11 +26,12 @@ use rule::{Meaning, Seen, Side, accepting};
 
 use crate::{
     Error,
-    netlink::{Batch, Socket, retry},
-    nft::{Transaction, message},
-    rule::protocol_family,
-    ruleset::{GROUP, TABLES, group},
-    table::family,
+    network::netlink::{Batch, Socket, retry},
+    nft::{Transaction, message, rule::protocol_family},
+    table::{
+        family,
+        ruleset::{GROUP, TABLES, group},
+    },
 };
 
 const DOCKER_USER: &CStr = c"DOCKER-USER";

@@ -20,11 +20,13 @@ use nix::{
 use nshost_plan::Family;
 
 use crate::{
-    Error, link,
-    netlink::Socket,
-    nft::{Field, Hook, Keeping, Set, Transaction},
-    rule::{Load, Rule},
-    ruleset::{GROUP, TABLES},
+    Error,
+    network::{link, netlink::Socket},
+    nft::{
+        Field, Hook, Keeping, Set, Transaction,
+        rule::{Load, Rule},
+    },
+    table::ruleset::{GROUP, TABLES},
 };
 
 /// What of the network is tried.

@@ -11,7 +11,7 @@ use nshost_plan::Plan;
 
 use crate::{
     Error,
-    netlink::{Batch, Socket},
+    network::netlink::{Batch, Socket},
 };
 
 /// Message types and attributes of `linux/netfilter/nfnetlink_conntrack.h`.

@@ -23,17 +23,17 @@ use nshost_ledger::{ForwardingHold, Record};
 use nshost_plan::{Cidr, Family, Forward, LinkName, Plan};
 
 use crate::{
-    Error, facts,
-    link::Seen,
-    netlink::Socket,
-    nft::Element,
-    rule::protocol_family,
-    ruleset::{
-        element,
-        nat::{CLOSED, CLOSED_FAMILIES},
+    Error,
+    network::{link::Seen, netlink::Socket, sysctl::Sysctls},
+    nft::{Element, rule::protocol_family},
+    probe::facts,
+    table::{
+        family, interface, join_fields,
+        ruleset::{
+            element,
+            nat::{CLOSED, CLOSED_FAMILIES},
+        },
     },
-    sysctl::Sysctls,
-    table::{family, interface, join_fields},
 };
 
 /// Interfaces of the host that route only because of containers.

@@ -13,9 +13,11 @@ use nshost_plan::{AddressFact, Cidr, DefaultRoute, Family, LinkFact, NameServer}
 
 use crate::{
     Error,
-    link::{self, Seen},
-    netlink::{Batch, Socket, retry},
-    trusted::{self, Resolvers},
+    network::{
+        link::{self, Seen},
+        netlink::{Batch, Socket, retry},
+    },
+    probe::trusted::{self, Resolvers},
 };
 
 /// `RTNH_F_DEAD`, `RTNH_F_LINKDOWN` (`linux/rtnetlink.h`).

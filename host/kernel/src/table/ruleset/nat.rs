@@ -5,11 +5,9 @@ use std::{ffi::CStr, ops::RangeInclusive};
 use nshost_plan::Family::{V4, V6};
 
 use super::{FILTER, GROUP, NAT, Pair, Table, map_in, pair, set_in};
-use crate::{
-    nft::{
-        Field::{self, Interface, Port, Protocol, Zone},
-        Hook, Set, Transaction,
-    },
+use crate::nft::{
+    Field::{self, Interface, Port, Protocol, Zone},
+    Hook, Set, Transaction,
     rule::{
         Load::{self, Destination, FlowAnswerPort, FlowPort, FlowProtocol, FlowZone, In, Out, Source},
         Rule, icmp,

@@ -19,12 +19,14 @@ use nshost_plan::{Argument, Namespace, Namespaces, Plan, Step, Variable, show};
 
 use crate::{
     Error,
-    clone::{self, Cloned},
-    identity,
-    orders::Rendered,
-    process,
-    terminal::Terminal,
-    tree::Wanted,
+    process::{
+        clone::{self, Cloned},
+        identity,
+        orders::Rendered,
+        pidfd,
+        terminal::Terminal,
+        tree::Wanted,
+    },
 };
 
 /// What the command has besides the plan.
@@ -42,7 +44,7 @@ pub struct Settings<'a> {
     pub variables: &'a [Variable],
     /// The value of `TERM` for it.
     pub term: Option<&'a str>,
-    /// The signals that the command ignores from the beginning: [`crate::signals::Signals::ignored`].
+    /// The signals that the command ignores from the beginning: [`crate::process::signals::Signals::ignored`].
     pub ignored: u64,
     /// Whether a reaper is the first process.
     pub reaper: bool,
@@ -110,14 +112,14 @@ pub fn clone(receipt: &mut Receipt, settings: &Settings<'_>) -> Result<Waiting, 
     let Channels { gate_opener, report_reader, .. } = channels;
     let mounts = tree.into_iter().collect();
     let process = Running { pid, pidfd, report: report_reader, stopped, mounts, _program: program };
-    let id = process::identify(&process.pidfd, pid);
+    let id = pidfd::identify(&process.pidfd, pid);
     let mut waiting = Waiting { gate: Some(gate_opener), network: None, process: Some(process) };
     receipt.started(id?).map_err(|e| Error::new("record", "the process", std::io::Error::other(e)))?;
     if namespaces.contains(Namespace::User) {
         identity::map(receipt.record(), pid)?;
     }
     if let Some(process) = &mut waiting.process {
-        let own = |kind| namespaces.contains(kind).then(|| process::namespace(&process.pidfd, pid, kind));
+        let own = |kind| namespaces.contains(kind).then(|| pidfd::namespace(&process.pidfd, pid, kind));
         let (network, mounts) = (own(Namespace::Network), own(Namespace::Mount));
         waiting.network = network.transpose()?;
         process.mounts.extend(mounts.transpose()?);
@@ -154,7 +156,7 @@ impl Waiting {
     /// Lets the process go on to its command. Whether it comes to that is told at its end: waiting for the
     /// one moment would wake this process in the middle of the command's start.
     pub fn open_gate(mut self) -> Result<Running, Error> {
-        process::close_memory()?;
+        pidfd::close_memory()?;
         let failed = |errno| Error::new("open gate", "container", errno);
         let (gate, process) =
             self.gate.take().zip(self.process.take()).ok_or_else(|| failed(Errno::EBADF))?;

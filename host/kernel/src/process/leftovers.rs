@@ -13,7 +13,11 @@ use std::{
 use nix::{errno::Errno, fcntl::OFlag, sys::signal::SigSet, unistd::pipe2};
 use nshost_ledger::Gone;
 
-use crate::{link, netlink, network, owner::Owner, signals::Signals};
+use crate::{
+    network::{self, link, netlink},
+    process::signals::Signals,
+    table::owner::Owner,
+};
 
 /// The child's stack: it closes descriptors, looks at links, and removes a file. As large as the buffers
 /// that the launch has given back: so it costs no system call.

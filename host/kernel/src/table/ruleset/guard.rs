@@ -5,11 +5,9 @@ use std::ffi::CStr;
 use nshost_plan::Family::{V4, V6};
 
 use super::{FILTER, GROUP, Pair, Table, pair, set_in};
-use crate::{
-    nft::{
-        Field::{self, Interface},
-        Hook, Set, Transaction,
-    },
+use crate::nft::{
+    Field::{self, Interface},
+    Hook, Set, Transaction,
     rule::{
         Load::{Destination, DestinationInError, In, Out, Source},
         Rule,

@@ -6,11 +6,13 @@ use nshost_plan::{Cidr, Interface, Plan, Side, Step};
 
 use crate::{
     nft::Element,
-    ruleset::{
-        element,
-        guard::{NETWORKS, NETWORKS_IN_ERRORS, ROUTED, SOURCES, SOURCES_IN_ERRORS},
+    table::{
+        family, host_end, interface, join_fields, last_address, octets,
+        ruleset::{
+            element,
+            guard::{NETWORKS, NETWORKS_IN_ERRORS, ROUTED, SOURCES, SOURCES_IN_ERRORS},
+        },
     },
-    table::{family, host_end, interface, join_fields, last_address, octets},
 };
 
 /// All that a plan puts into the table.

@@ -14,10 +14,12 @@ use nshost_plan::{Argument, Command, Namespace, Namespaces, Plan, Step};
 
 use crate::{
     Error,
-    container::{Channels, Settings},
-    hosts, identity, memory,
-    program::{File, Program},
-    terminal::Terminal,
+    process::{
+        container::{Channels, Settings},
+        hosts, identity, memory,
+        program::{File, Program},
+        terminal::Terminal,
+    },
 };
 
 /// Owns the memory that [`Orders`] point into.
@@ -99,7 +101,7 @@ impl<'a> Rendered<'a> {
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let has = |wanted: &Step| self.plan.steps().contains(wanted);
         let own = |kind| self.namespaces.contains(kind);
-        // With a user namespace the tree is prepared before the clone: `crate::tree`.
+        // With a user namespace the tree is prepared before the clone: `crate::process::tree`.
         let prepares_mounts = own(Namespace::Mount) && !own(Namespace::User);
         use_orders(&Orders {
             gate: channels.gate_waiter.as_raw_fd(),

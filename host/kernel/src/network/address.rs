@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use netlink_bindings::rt_addr::{IfaFlags, Ifaddrmsg, OpNewaddrDo};
 use nshost_plan::Cidr;
 
-use crate::netlink::Batch;
+use crate::network::netlink::Batch;
 
 /// Adds a request that gives `cidr` to the interface of this index.
 ///

@@ -14,10 +14,12 @@ use nix::{
 
 use crate::{
     Error,
-    container::{End, Running},
-    memory, process,
-    signals::{Received, Signals},
-    terminal::Terminal,
+    process::{
+        container::{End, Running},
+        memory, pidfd,
+        signals::{Received, Signals},
+        terminal::Terminal,
+    },
 };
 
 /// What came of one look at the terminal's side.
@@ -302,7 +304,7 @@ impl Wait<'_> {
             self.stop_first();
             return Ok(());
         }
-        process::signal(&self.running.pidfd, libc::SIGTSTP)
+        pidfd::signal(&self.running.pidfd, libc::SIGTSTP)
     }
 
     /// As a shell lets a job go on, or the kernel tells of a key: to all of the first process's group.
@@ -310,7 +312,7 @@ impl Wait<'_> {
         match killpg(self.running.pid, signal) {
             Ok(()) => Ok(()),
             // It does not lead one yet.
-            Err(_) => process::signal(&self.running.pidfd, signal as i32),
+            Err(_) => pidfd::signal(&self.running.pidfd, signal as i32),
         }
     }
 
@@ -319,7 +321,7 @@ impl Wait<'_> {
             match (received.signal, &mut terminal) {
                 // The kernel tells the container's foreground itself when its terminal's size changes.
                 (Signal::SIGWINCH, Some(terminal)) => terminal.copy_size(),
-                (Signal::SIGWINCH, None) => process::signal(&self.running.pidfd, libc::SIGWINCH)?,
+                (Signal::SIGWINCH, None) => pidfd::signal(&self.running.pidfd, libc::SIGWINCH)?,
                 (Signal::SIGCONT, Some(terminal)) => self.let_go_on(terminal)?,
                 (Signal::SIGCONT, None) => self.signal_first(Signal::SIGCONT)?,
                 (Signal::SIGCHLD, Some(terminal)) => self.look_at_first(terminal)?,
@@ -377,7 +379,7 @@ impl Wait<'_> {
         } else if self.reaches(received.signal)? {
             match is_key(received) {
                 true => self.signal_first(received.signal)?,
-                false => process::signal(&self.running.pidfd, received.signal as i32)?,
+                false => pidfd::signal(&self.running.pidfd, received.signal as i32)?,
             }
         }
         Ok(())
@@ -414,7 +416,7 @@ impl Wait<'_> {
             Reach::Lost => self.end_for(held.signal),
             Reach::Held if held.looks > 0 => {
                 if held.again && actions.is_some_and(|actions| actions.pending & bit(held.signal) == 0) {
-                    process::signal(&self.running.pidfd, held.signal as i32)?;
+                    pidfd::signal(&self.running.pidfd, held.signal as i32)?;
                     held.again = false;
                 }
                 held.looks -= 1;
@@ -440,7 +442,7 @@ impl Wait<'_> {
 
     fn end_for(&mut self, signal: Signal) -> Result<(), Error> {
         self.fate.killed_for = Some(signal);
-        process::signal(&self.running.pidfd, libc::SIGKILL)
+        pidfd::signal(&self.running.pidfd, libc::SIGKILL)
     }
 
     /// Whether the first process has the default action for a signal that stops others. It leads a session, out of

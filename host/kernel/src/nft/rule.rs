@@ -12,7 +12,7 @@ use netlink_bindings::{
 };
 use nshost_plan::Family;
 
-use crate::{nft::Set, ruleset::PASSES};
+use crate::{nft::Set, table::ruleset::PASSES};
 
 /// Where keys and looked-up values begin (`NFT_REG32_00`); each further register holds four bytes more.
 const FIRST: u32 = Registers::Reg3200 as u32;

@@ -13,7 +13,7 @@ use std::{
 use nix::{errno::Errno, sys::stat::stat};
 use nshost_ledger::{Host, NetworkNamespaceId};
 
-use crate::{Error, Socket, namespace};
+use crate::{Error, Socket, network::enter};
 
 /// `SO_NETNS_COOKIE` (`asm-generic/socket.h`), which libc does not have.
 const SO_NETNS_COOKIE: libc::c_int = 71;
@@ -28,8 +28,8 @@ pub(crate) fn network(socket: &Socket) -> Result<NetworkNamespaceId, Error> {
     if let Some(cookie) = cookie(socket.as_fd())? {
         return Ok(NetworkNamespaceId::Cookie(cookie));
     }
-    let failed = |errno| Error::new("look at", namespace::own(), errno);
-    let of = stat(Path::new(namespace::own())).map_err(failed)?;
+    let failed = |errno| Error::new("look at", enter::own(), errno);
+    let of = stat(Path::new(enter::own())).map_err(failed)?;
     Ok(NetworkNamespaceId::File { device: of.st_dev, inode: of.st_ino })
 }
 
@@ -107,7 +107,7 @@ fn is_that(file: &Path, inode: u64, network: NetworkNamespaceId) -> bool {
     };
     let inside = || {
         let file = fs::File::open(file).ok()?;
-        let socket = namespace::inside(file.as_fd(), Socket::route).ok()?.ok()?;
+        let socket = enter::inside(file.as_fd(), Socket::route).ok()?.ok()?;
         cookie(socket.as_fd()).ok()?
     };
     inside().is_none_or(|its| its == wanted)

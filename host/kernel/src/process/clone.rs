@@ -13,7 +13,7 @@ use nshost_plan::{Namespace, Namespaces};
 
 use crate::{
     Error,
-    tree::{Tree, Wanted},
+    process::tree::{Tree, Wanted},
 };
 
 /// The kernel's `struct clone_args`, first version (64 bytes; Linux 5.3).

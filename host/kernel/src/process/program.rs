@@ -12,7 +12,7 @@ use nix::{
 };
 use nshost_plan::Command;
 
-use crate::{Error, orders::c_string};
+use crate::{Error, process::orders::c_string};
 
 /// What is executed, before the clone.
 pub(crate) enum Program {

@@ -20,7 +20,7 @@ use nix::{
 };
 use nshost_plan::{Forward, Plan, Protocol};
 
-use crate::{Error, listeners};
+use crate::{Error, network::listeners};
 
 /// Sockets that are bound and never listen.
 #[derive(Debug, Default)]

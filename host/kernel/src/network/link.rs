@@ -17,9 +17,12 @@ use nshost_ledger::{Mac, Record};
 use nshost_plan::{Address, Interface, LinkId, LinkName, Plan, Side, Step, Veth};
 
 use crate::{
-    Error, address,
-    netlink::{Batch, Socket, retry},
-    ruleset::{GROUP, PASSES, group},
+    Error,
+    network::{
+        address,
+        netlink::{Batch, Socket, retry},
+    },
+    table::ruleset::{GROUP, PASSES, group},
 };
 
 /// The index of `lo` in every network namespace (`LOOPBACK_IFINDEX`).

@@ -8,7 +8,7 @@ use nix::{
     unistd::{getegid, geteuid},
 };
 
-use crate::{Error, link};
+use crate::{Error, network::link};
 
 /// Moves this process into a user, network and mount namespace of its own.
 ///

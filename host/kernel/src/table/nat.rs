@@ -5,11 +5,13 @@ use nshost_plan::{Forward, Interface, Masquerade, Plan, Protocol, Side};
 
 use crate::{
     nft::Element,
-    ruleset::{
-        element,
-        nat::{EGRESS, FORWARDS, FORWARDS_AT, MASQUERADE, PUBLISHED, ZONE_OF, ZONES},
+    table::{
+        family, host_end, interface, join_fields, octets,
+        ruleset::{
+            element,
+            nat::{EGRESS, FORWARDS, FORWARDS_AT, MASQUERADE, PUBLISHED, ZONE_OF, ZONES},
+        },
     },
-    table::{family, host_end, interface, join_fields, octets},
 };
 
 /// All that a container puts into the table; some of it may be there twice.

@@ -3,7 +3,7 @@
 use netlink_bindings::rt_route::{OpNewrouteDo, Rtmsg};
 use nshost_plan::Route;
 
-use crate::netlink::Batch;
+use crate::network::netlink::Batch;
 
 /// `RTPROT_STATIC`: installed by an administrator, not by a routing daemon that would sweep it away.
 const STATIC: u8 = 4;

@@ -14,15 +14,14 @@ use std::{io, mem, os::fd::RawFd, thread, time::Duration};
 use nshost_ledger::{Guarding, HostLock, NetworkNamespaceId};
 
 use crate::{
-    Error, host,
-    netlink::Socket,
-    network::AskOthers,
+    Error,
+    network::{AskOthers, host, netlink::Socket},
     nft::{self, TableSeen},
-    process,
-    ruleset::TABLES,
+    process::pidfd,
+    table::ruleset::TABLES,
 };
 
-/// An owner that nobody tells of is a process that has not closed it yet: at most [`crate::leftovers`] of a
+/// An owner that nobody tells of is a process that has not closed it yet: at most [`crate::process::leftovers`] of a
 /// launcher that was killed, which have it for a second. For longer than this it is somebody else.
 const PATIENCE: Duration = Duration::from_millis(5);
 const TRIES: u32 = 300;
@@ -49,7 +48,7 @@ impl Owner {
 
     /// Where this process has it, to be written down for others.
     pub(crate) fn guarding(&self) -> Result<Guarding, Error> {
-        Ok(Guarding { launcher: process::own()?, descriptor: self.descriptor() })
+        Ok(Guarding { launcher: pidfd::own()?, descriptor: self.descriptor() })
     }
 
     pub(crate) fn descriptor(&self) -> RawFd {
@@ -122,7 +121,7 @@ fn copy_of(
 
 /// The number may be another descriptor's by now: what counts is what it is, and on which host.
 fn copy(guarding: Guarding, network: NetworkNamespaceId) -> Result<Option<Owner>, Error> {
-    let fd = process::descriptor_of(guarding.launcher, guarding.descriptor).map_err(explain)?;
+    let fd = pidfd::descriptor_of(guarding.launcher, guarding.descriptor).map_err(explain)?;
     let socket = fd.and_then(Socket::shared_netfilter);
     let here = socket.filter(|socket| host::network(socket).is_ok_and(|its| its == network));
     Ok(here.map(|socket| Owner { socket }))

@@ -27,7 +27,7 @@ use nix::{
 use batch::Messages;
 pub use batch::{Batch, Failure};
 
-use crate::{Error, namespace};
+use crate::{Error, network::enter};
 
 /// What the kernel puts into one datagram at most (`NLMSG_GOODSIZE` for dumps is no more than this).
 const RECEIVE_BUFFER: usize = 32 << 10;
@@ -59,7 +59,7 @@ impl Socket {
 
     /// Links, addresses and routes of another network namespace.
     pub fn route_inside(network: BorrowedFd<'_>) -> Result<Self, Error> {
-        namespace::inside(network, Self::route)?
+        enter::inside(network, Self::route)?
     }
 
     /// nftables of the caller's network namespace.
