@@ -2,19 +2,19 @@
 //! and may be anything: they are shown in so many lines as they have, further in than ours.
 
 use nshost_ledger::Occupant;
-use nshost_plan::{Limits, Step, show};
-use nshost_policy::wire::{COMPILE_MEMORY, COMPILE_TIME, Failure as Answered, ScriptError};
+use nshost_plan::{Around, Limits, Step, show};
+use nshost_policy::wire::{Asked, COMPILE_MEMORY, COMPILE_TIME, Failure as Answered, ScriptError};
 
 use crate::failure::{self, Failure, Status};
 
 /// Who has what a step asks for, and what that is, where it is another container.
-pub type WhoHas<'a> = &'a dyn Fn(&Step) -> Option<(String, Occupant)>;
+pub type WhoHas<'a> = &'a dyn Fn(&Asked) -> Option<(String, Occupant)>;
 
 /// What the worker or the compiler answered about the script of this name.
 pub fn of_script(answered: Answered, name: &str, who_has: WhoHas<'_>) -> Failure {
     match answered {
         Answered::Script { why, at, asked } => {
-            of_setup(why, at, asked.and_then(|step| taken(&step, who_has)))
+            of_setup(why, at, asked.and_then(|asked| taken(&asked, who_has)))
         }
         Answered::Panic { message, at } => {
             let at = at.map_or_else(String::new, |at| format!(" at {}", on_one_line(&at)));
@@ -70,23 +70,14 @@ pub struct Taken {
 }
 
 /// For a step that is refused because another container has what it asks for.
-pub fn taken(step: &Step, who_has: WhoHas<'_>) -> Option<Taken> {
-    let (what, occupant) = who_has(step)?;
-    let author = match step {
-        Step::Veth(_) => "name links by `facts::instance()`, a number that no other container has",
-        Step::Address(_) | Step::Route(_) => "take a network from `facts::free_network`",
-        Step::Forward(_) => "let the operator say the port, as an argument",
-        Step::Namespace(_)
-        | Step::Hostname(_)
-        | Step::DomainName(_)
-        | Step::PrivatePropagation
-        | Step::Proc
-        | Step::ResolvConf(_)
-        | Step::Command(_)
-        | Step::Variable(_)
-        | Step::WorkingDirectory(_)
-        | Step::Up(_)
-        | Step::Masquerade(_) => return None,
+pub fn taken(asked: &Asked, who_has: WhoHas<'_>) -> Option<Taken> {
+    let (what, occupant) = who_has(asked)?;
+    let Step::Around(around) = &asked.step else { return None };
+    let author = match around {
+        Around::Link(_) => "name links by `facts::instance()`, a number that no other container has",
+        Around::Address(_) | Around::Route(_) => "take a network from `facts::free_network`",
+        Around::Forward(_) => "let the operator say the port, as an argument",
+        Around::Up(_) | Around::Masquerade(_) => return None,
     };
     Some(Taken { whose: format!("{what} belongs to {occupant}"), operator: occupant.remedy(), author })
 }

@@ -21,8 +21,8 @@ use nshost_kernel::{
 use nshost_ledger::{
     Claim, ContainerName, Directory, Gone, Ledger, Origin, Others, Receipt, Record, Standing,
 };
-use nshost_plan::{Argument, Facts, Namespace, Plan, Step, Taken, Variable, show};
-use nshost_policy::Permit;
+use nshost_plan::{Argument, ContainerId, Facts, Namespace, Plan, Taken, Variable, show};
+use nshost_policy::{Permit, wire::Asked};
 use serde_json::json;
 
 use crate::{
@@ -131,10 +131,13 @@ impl<'a> Launch<'a> {
         // After that look: the numbers of those that are gone are free.
         let claim = self.ledger.claim()?;
         let facts = self.facts(host, &claim, &gone, taken)?;
-        let who_has = |step: &Step| self.ledger.occupant(step).ok().flatten();
+        let who_has = |asked: &Asked| self.ledger.occupant(&asked.step, asked.place).ok().flatten();
         let (permit, _ending) = decide::permit(self.request, &self.cache, &facts, audit, &who_has)?;
         let command = command_of(permit.plan(), &facts)?;
-        if permit.plan().command().is_some() && !facts.command.is_empty() && command != facts.command {
+        if permit.plan().command(ContainerId::FIRST).is_some()
+            && !facts.command.is_empty()
+            && command != facts.command
+        {
             print::line("nshost: the script chose another command than the one that was typed");
         }
         let start = start::find(self.request.directory.as_ref(), permit.plan(), self.rootless);
@@ -220,7 +223,7 @@ impl<'a> Launch<'a> {
 
     /// Writes down what is about to be, if nobody else has reserved any of it.
     fn commit(&self, claim: Claim, permit: Permit) -> Result<Result<Receipt, Failure>, Failure> {
-        let own_ids = permit.plan().namespaces().contains(Namespace::User);
+        let own_ids = permit.plan().namespaces(ContainerId::FIRST).contains(Namespace::User);
         let has_one_id = self.rootless || (own_ids && !identity::has_ranges());
         let origin = Origin { name: self.request.name.clone(), host_is_private: self.rootless, has_one_id };
         let lock = self.ledger.lock()?;
@@ -244,7 +247,9 @@ impl<'a> Launch<'a> {
         let term = std::env::var("TERM").ok().filter(|_| terminal.is_some());
         let settings = Settings { terminal: terminal.as_ref(), term: term.as_deref(), ..settings };
         let waiting = container::clone(receipt, &settings)?;
-        if let (Some(terminal), true) = (&terminal, receipt.plan().namespaces().contains(Namespace::User)) {
+        if let (Some(terminal), true) =
+            (&terminal, receipt.plan().namespaces(ContainerId::FIRST).contains(Namespace::User))
+        {
             terminal.give_to(identity::host_root(receipt.record()))?;
         }
         let held = self.connect(receipt, &waiting, host, gone)?;
@@ -411,7 +416,8 @@ fn left_behind(failure: impl Into<Failure>) -> Failure {
 
 /// What the script chose, else what the operator typed.
 fn command_of(plan: &Plan, facts: &Facts) -> Result<Vec<Argument>, Failure> {
-    let command = plan.command().map_or(facts.command.as_slice(), |command| command.arguments());
+    let command =
+        plan.command(ContainerId::FIRST).map_or(facts.command.as_slice(), |command| command.arguments());
     if command.is_empty() {
         return Err(Failure::ours("no command: the script chose none, and none was typed after --")
             .hint("nshost run SCRIPT -- COMMAND"));

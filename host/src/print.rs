@@ -6,10 +6,10 @@ use std::{
 };
 
 use nshost_kernel::foreign::Refusing;
-use nshost_plan::{Namespace, Plan, show};
+use nshost_plan::{ContainerId, Namespace, Plan, show};
 use nshost_policy::{
     Grants, Refusal, RefusalKind,
-    wire::{Level, LogLine},
+    wire::{Asked, Level, LogLine},
 };
 use rustix::termios::tcgetwinsize;
 
@@ -118,7 +118,7 @@ pub fn log(lines: &[LogLine]) {
 /// Whether the plan's container has root's power over this host: its root is the host's root, on the host's
 /// files. Namespaces of other kinds do not hold it (`capabilities(7)`).
 pub fn is_root_of_the_host(plan: &Plan, rootless: bool) -> bool {
-    !rootless && !plan.namespaces().contains(Namespace::User)
+    !rootless && !plan.namespaces(ContainerId::FIRST).contains(Namespace::User)
 }
 
 /// What no step of the plan says of the power that its command has, and of the host that it is for.
@@ -136,7 +136,8 @@ pub fn power(plan: &Plan, rootless: bool) -> String {
 
 /// What the plan meets where it reaches out of its container, if that is not the host that everybody knows.
 pub fn private_host(plan: &Plan, rootless: bool) -> Option<&'static str> {
-    let meets_host = plan.links().next().is_some() || !plan.namespaces().contains(Namespace::Network);
+    let meets_host =
+        plan.links().next().is_some() || !plan.namespaces(ContainerId::FIRST).contains(Namespace::Network);
     (rootless && meets_host).then_some(
         "a private host: without root, its network is made for this launch, and nothing leads out of it",
     )
@@ -216,7 +217,7 @@ fn why(plan: &Plan, refusal: &Refusal, who_has: WhoHas<'_>) -> String {
         RefusalKind::Forbidden => refusal.hint.trim_start_matches("# ").to_string(),
         RefusalKind::Conflict => {
             let step = refusal.step.and_then(|step| plan.steps().get(step));
-            match step.and_then(|step| taken(step, who_has)) {
+            match step.and_then(|step| taken(&Asked::of(plan, step), who_has)) {
                 Some(Taken { whose, operator, author }) => format!(
                     "taken: {whose}\n      for the operator: {operator}\n      for the author: {author}"
                 ),

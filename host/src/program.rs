@@ -3,19 +3,26 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use nshost_plan::{Argument, Command, Facts, Plan, Step};
+use nshost_plan::{Argument, Command, Facts, Inside, Plan, Step};
 
 /// The plan with the path of its command in place of a bare name, if there is a file of that name in the
 /// usual directories, whatever `PATH` the script sets. What the operator typed stays as it is.
 pub fn found(plan: Plan, facts: &Facts) -> Plan {
-    let bare = |command: &&Command| {
+    let bare = |command: &Command| {
         !command.program().contains('/') && command.arguments() != facts.command.as_slice()
     };
-    let Some(there) = plan.command().filter(bare).and_then(at_its_path) else { return plan };
+    if !plan.containers().any(|container| plan.command(container).is_some_and(bare)) {
+        return plan;
+    }
     let mut steps = Vec::<Step>::from(plan.clone());
     for step in &mut steps {
-        if let Step::Command(command) = step {
-            *command = there.clone();
+        match step {
+            Step::Inside(_, Inside::Command(command)) if bare(command) => {
+                if let Some(there) = at_its_path(command) {
+                    *command = there;
+                }
+            }
+            Step::Inside(..) | Step::Around(_) => {}
         }
     }
     Plan::try_from(steps).unwrap_or(plan)

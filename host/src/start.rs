@@ -3,7 +3,7 @@
 use std::{env, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
-use nshost_plan::{AbsolutePath, Namespace, Plan, Step, show};
+use nshost_plan::{AbsolutePath, ContainerId, Namespace, Plan, show};
 
 /// A directory, by its path in the container.
 pub struct Start {
@@ -16,10 +16,7 @@ pub struct Start {
 /// In the directory that was typed, else in the plan's, else where the operator stands, if the container's root
 /// can get there by the same path; else in `/`.
 pub fn find(typed: Option<&AbsolutePath>, plan: &Plan, rootless: bool) -> Start {
-    let planned = plan.steps().iter().find_map(|step| match step {
-        Step::WorkingDirectory(path) => Some(path),
-        _ => None,
-    });
+    let planned = plan.working_directory(ContainerId::FIRST);
     if let Some(path) = typed.or(planned) {
         return Start { directory: path.plain(), because: None };
     }
@@ -33,7 +30,7 @@ fn here(plan: &Plan, rootless: bool) -> Result<String, String> {
     let path = env::current_dir().map_err(|error| format!("where you stand is not there: {error}"))?;
     let told = show::log_line(&path.to_string_lossy());
     let text = path.to_str().map(str::to_string).ok_or_else(|| format!("{told} is not UTF-8"))?;
-    let namespaces = plan.namespaces();
+    let namespaces = plan.namespaces(ContainerId::FIRST);
     // A process's directory there is another process's in the container, or nobody's.
     let procfs = statfs(&path).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC);
     if procfs && namespaces.contains(Namespace::Pid) {

@@ -16,11 +16,11 @@ pub(crate) mod sysctl;
 use std::{io, os::fd::BorrowedFd};
 
 use nshost_ledger::{HostLock, NetworkNamespaceId, Others, Receipt, Record};
-use nshost_plan::{Interface, Plan, Side, Step};
+use nshost_plan::{Around, ContainerId, Interface, Place, Plan};
 
 use self::{
     forwarding::Closed,
-    link::Ends,
+    link::Indexes,
     netlink::{Batch, Socket},
     port::Ports,
     sysctl::Sysctls,
@@ -65,14 +65,17 @@ pub fn set_up(
     container: BorrowedFd<'_>,
 ) -> Result<Held, Error> {
     let mut inside = Socket::route_inside(container)?;
-    let ends = link::create(host, receipt.record(), container)?;
+    let indexes = link::create(host, receipt.record(), container)?;
     let mut batch = Batch::default();
-    for ((_, veth), ends) in receipt.plan().links().zip(&ends) {
-        settings::push_ipv4(&mut batch, ends.host, &veth.host);
+    for (id, end) in receipt.plan().interfaces_at(Place::Host) {
+        if let Some(index) = indexes.of(Interface::Made(id)) {
+            settings::push_ipv4(&mut batch, index, &end.name);
+        }
     }
     host.perform(batch)?;
-    let held = if ends.is_empty() { Held::default() } else { guard(receipt, lock, others, host)? };
-    let up = bring_up(receipt.plan(), host, &mut inside, &ends);
+    let held =
+        if receipt.record().has_links() { guard(receipt, lock, others, host)? } else { Held::default() };
+    let up = bring_up(receipt.plan(), host, &mut inside, &indexes);
     match up {
         Ok(()) => Ok(held),
         Err(error) => {
@@ -83,16 +86,17 @@ pub fn set_up(
     }
 }
 
-fn bring_up(plan: &Plan, host: &mut Socket, inside: &mut Socket, ends: &[Ends]) -> Result<(), Error> {
+fn bring_up(plan: &Plan, host: &mut Socket, inside: &mut Socket, indexes: &Indexes) -> Result<(), Error> {
+    let container = Place::Container(ContainerId::FIRST);
     let mut batch = Batch::default();
-    set_up_links(&mut batch, plan, Side::Container, ends);
+    set_up_links(&mut batch, plan, container, indexes);
     inside.perform(batch)?;
     let mut batch = Batch::default();
-    set_up_links(&mut batch, plan, Side::Host, ends);
-    configure(&mut batch, plan, Side::Host, ends);
+    set_up_links(&mut batch, plan, Place::Host, indexes);
+    configure(&mut batch, plan, Place::Host, indexes);
     host.perform(batch)?;
     let mut batch = Batch::default();
-    configure(&mut batch, plan, Side::Container, ends);
+    configure(&mut batch, plan, container, indexes);
     inside.perform(batch)?;
     link::await_carrier(inside, plan)
 }
@@ -220,40 +224,47 @@ fn close(record: &Record, others: &[Record]) -> (Closed, Vec<Error>) {
     closed().unwrap_or_else(|error| (Closed::default(), vec![error]))
 }
 
-/// Adds the requests that set one side's interfaces up.
-fn set_up_links(batch: &mut Batch, plan: &Plan, side: Side, ends: &[Ends]) {
-    for step in plan.steps() {
-        if let Step::Up(interface) = step
-            && interface.side() == side
-            && let Some(index) = index(*interface, ends)
-        {
-            link::push_up(batch, index, plan.interface_name(*interface));
+/// Adds the requests that set the interfaces of one place up.
+fn set_up_links(batch: &mut Batch, plan: &Plan, place: Place, indexes: &Indexes) {
+    for around in plan.around() {
+        match around {
+            Around::Up(interface) => {
+                if let Some(index) = here(plan, place, *interface, indexes) {
+                    link::push_up(batch, index, plan.interface_name(*interface));
+                }
+            }
+            Around::Link(_)
+            | Around::Address(_)
+            | Around::Route(_)
+            | Around::Masquerade(_)
+            | Around::Forward(_) => {}
         }
     }
 }
 
-/// Adds the requests for one side's addresses and routes, in this order: a route needs an interface that
+/// Adds the requests for one place's addresses, and then for its routes: a route needs an interface that
 /// is up and has an address.
-fn configure(batch: &mut Batch, plan: &Plan, side: Side, ends: &[Ends]) {
-    for address in plan.addresses().filter(|address| address.interface.side() == side) {
-        if let Some(index) = index(address.interface, ends) {
-            address::add(batch, index, address.cidr, plan.interface_name(address.interface));
+fn configure(batch: &mut Batch, plan: &Plan, place: Place, indexes: &Indexes) {
+    let mut routes = Vec::new();
+    for around in plan.around() {
+        match around {
+            Around::Address(address) => {
+                if let Some(index) = here(plan, place, address.interface, indexes) {
+                    address::add(batch, index, address.cidr, plan.interface_name(address.interface));
+                }
+            }
+            Around::Route(route) => {
+                routes.extend(here(plan, place, route.interface, indexes).map(|index| (index, route)));
+            }
+            Around::Link(_) | Around::Up(_) | Around::Masquerade(_) | Around::Forward(_) => {}
         }
     }
-    for step in plan.steps() {
-        if let Step::Route(route) = step
-            && route.interface.side() == side
-            && let Some(index) = index(route.interface, ends)
-        {
-            route::add(batch, index, route, plan.interface_name(route.interface));
-        }
+    for (index, route) in routes {
+        route::add(batch, index, route, plan.interface_name(route.interface));
     }
 }
 
-fn index(interface: Interface, ends: &[Ends]) -> Option<u32> {
-    match interface {
-        Interface::Loopback => Some(link::LOOPBACK),
-        Interface::End(id, Side::Host) => ends.get(usize::from(id.0)).map(|ends| ends.host),
-        Interface::End(id, Side::Container) => ends.get(usize::from(id.0)).map(|ends| ends.container),
-    }
+/// The interface's index, if it lives in this place.
+fn here(plan: &Plan, place: Place, interface: Interface, indexes: &Indexes) -> Option<u32> {
+    (plan.place(interface) == Some(place)).then(|| indexes.of(interface)).flatten()
 }

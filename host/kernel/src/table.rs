@@ -14,7 +14,7 @@ pub(crate) mod ruleset;
 use std::{array, net::IpAddr};
 
 use nshost_ledger::{HostLock, NetworkNamespaceId, Others, Receipt, Record};
-use nshost_plan::{Cidr, Family, Interface, Plan, Side};
+use nshost_plan::{Family, InterfaceId, Plan};
 
 use self::{
     owner::{Found, Owner},
@@ -196,11 +196,8 @@ fn elements(record: &Record) -> Vec<Element> {
 }
 
 /// The name of the host's end of the link on which this interface is.
-pub(crate) fn host_end(plan: &Plan, at: Interface) -> &str {
-    match at {
-        Interface::End(id, _) => plan.interface_name(Interface::End(id, Side::Host)),
-        Interface::Loopback => plan.interface_name(at),
-    }
+pub(crate) fn host_end(plan: &Plan, at: InterfaceId) -> &str {
+    plan.host_end(at).map_or("?", |(_, end)| end.name.as_str())
 }
 
 /// The fields one after the other, each filled up to a multiple of four bytes.
@@ -226,17 +223,6 @@ pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-pub(crate) fn last_address(network: Cidr) -> IpAddr {
-    match network.network().address() {
-        IpAddr::V4(v4) => (v4
-            | std::net::Ipv4Addr::from_bits(u32::MAX.checked_shr(network.prefix().into()).unwrap_or(0)))
-        .into(),
-        IpAddr::V6(v6) => (v6
-            | std::net::Ipv6Addr::from_bits(u128::MAX.checked_shr(network.prefix().into()).unwrap_or(0)))
-        .into(),
-    }
-}
-
 pub(crate) fn family(address: IpAddr) -> Family {
     if address.is_ipv4() { Family::V4 } else { Family::V6 }
 }
@@ -244,16 +230,6 @@ pub(crate) fn family(address: IpAddr) -> Family {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_address_of_a_network() {
-        let last = |network: &str| last_address(network.parse().unwrap()).to_string();
-        assert_eq!(last("10.9.0.0/16"), "10.9.255.255");
-        assert_eq!(last("10.9.8.7/32"), "10.9.8.7");
-        assert_eq!(last("0.0.0.0/0"), "255.255.255.255");
-        assert_eq!(last("fd00::/64"), "fd00::ffff:ffff:ffff:ffff");
-        assert_eq!(last("fd00::1/128"), "fd00::1");
-    }
 
     #[test]
     fn fields_of_a_key_start_at_multiples_of_four() {

@@ -11,13 +11,13 @@ use nix::{
     sys::uio::{pread, pwrite},
     unistd::ftruncate,
 };
-use nshost_plan::codec;
+use nshost_plan::{Place, codec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{ForwardingHold, Guarding, PassHold, ProcessId, Record, store::EntryName};
 
 /// The file's first bytes; another format gets another number.
-const MARK: &[u8] = b"nshost3\n";
+const MARK: &[u8] = b"nshost4\n";
 /// The most bytes of a file: the record, and some hundred times the notes of a long life.
 const MAX_BYTES: usize = codec::MAX_FRAME + (1 << 20);
 
@@ -91,7 +91,7 @@ pub(crate) fn parse(name: &EntryName, bytes: &[u8]) -> Content {
     if record.id != name.id() || record.instance != name.instance {
         return Content::Foreign("it speaks of another container".into());
     }
-    if record.macs.len() != record.plan.links().count() {
+    if record.macs.len() != record.plan.interfaces_at(Place::Host).count() {
         return Content::Foreign("it has not one address for each link".into());
     }
     let (mut gone, mut damage) = (false, None);

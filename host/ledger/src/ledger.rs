@@ -3,7 +3,7 @@
 use std::{cell::RefCell, path::Path, rc::Rc};
 
 use nix::errno::Errno;
-use nshost_plan::Namespace;
+use nshost_plan::{Namespace, Place};
 use nshost_policy::Permit;
 
 use crate::{
@@ -133,7 +133,7 @@ impl Ledger {
             host: self.host.network,
             host_is_private: origin.host_is_private,
             zone: new_zone()?,
-            macs: new_macs(plan.links().count())?,
+            macs: new_macs(plan.interfaces_at(Place::Host).count())?,
             plan,
             forwarding: Vec::new(),
             passes,
@@ -144,7 +144,8 @@ impl Ledger {
         self.check_free(&Reservation::of(&record), Some(&claim.owned.name))?;
         // Of a thousand others, a megabyte that would be kept as long as the container lives.
         self.known.take();
-        let has_ids = record.plan.namespaces().contains(Namespace::User) && !origin.has_one_id;
+        let has_ids = record.plan.containers().any(|id| record.plan.namespaces(id).contains(Namespace::User))
+            && !origin.has_one_id;
         let ids = has_ids.then(|| Ids::take(&self.store, lock)).transpose()?;
         record.ids = ids.as_ref().map(Ids::number);
         Receipt::write(claim, record, ids)

@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, time::Duration};
 
-use nshost_plan::Step;
+use nshost_plan::{Place, Step};
 
 use crate::{
     ContainerName, Error, Ledger, Life, Record,
@@ -80,10 +80,11 @@ fn parent_of(pid: i32) -> Option<i32> {
 }
 
 impl Ledger {
-    /// Who has what `step` asks for, and what that is; none if nobody here has. It looks at all entries: for when
+    /// Who has what `step` asks for, and what that is; none if nobody here has. `place`: where the interface lives that it
+    /// names, if it names one. It looks at all entries: for when
     /// a launch has failed.
-    pub fn occupant(&self, step: &Step) -> Result<Option<(String, Occupant)>, Error> {
-        let (mine, mut buffer) = (Reservation::of_step(step), Vec::new());
+    pub fn occupant(&self, step: &Step, place: Option<Place>) -> Result<Option<(String, Occupant)>, Error> {
+        let (mine, mut buffer) = (Reservation::of_step(step, place), Vec::new());
         for name in self.store.list()?.entries {
             let seen = look(&self.store, &self.host, &name, &mut buffer)?;
             let Seen::Container { life: life @ (Life::Living | Life::Dead), record, .. } = seen else {

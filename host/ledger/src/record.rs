@@ -1,6 +1,6 @@
 //! What is written down of one container before anything of it exists.
 
-use nshost_plan::{LinkId, LinkName, Plan};
+use nshost_plan::{InterfaceId, LinkName, Place, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::ContainerName;
@@ -32,7 +32,7 @@ pub struct Record {
     pub host_is_private: bool,
     /// What was permitted.
     pub plan: Plan,
-    /// The hardware address of each link's host end, by link id.
+    /// The hardware addresses of the interfaces on the host, in the order of their ids.
     pub macs: Vec<Mac>,
     /// Forwarding that has to be put back: interfaces of the host for which this container needs it,
     /// with what was there before anybody of us came.
@@ -102,9 +102,9 @@ pub struct PassHold {
 }
 
 impl Record {
-    /// The links' host ends: id, name, hardware address.
-    pub fn host_ends(&self) -> impl Iterator<Item = (LinkId, &LinkName, Mac)> {
-        self.plan.links().zip(&self.macs).map(|((id, veth), mac)| (id, &veth.host, *mac))
+    /// The interfaces on the host: id, name, hardware address.
+    pub fn host_ends(&self) -> impl Iterator<Item = (InterfaceId, &LinkName, Mac)> {
+        self.plan.interfaces_at(Place::Host).zip(&self.macs).map(|((id, end), mac)| (id, &end.name, *mac))
     }
 
     /// Whether there is anything between it and the host's network.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Cidr, Forward, Interface, LinkName, Side, Step, Taken};
+use nshost_plan::{Around, Cidr, Forward, LinkName, Place, Step, Taken};
 
 use crate::{ContainerName, Record};
 
@@ -25,7 +25,7 @@ impl Reservation {
         Reservation {
             name: record.name.clone(),
             zone: record.has_nat().then_some(record.zone),
-            links: record.plan.links().map(|(_, veth)| veth.host.clone()).collect(),
+            links: record.plan.interfaces_at(Place::Host).map(|(_, end)| end.name.clone()).collect(),
             networks: record.plan.host_networks().collect(),
             addresses: record.plan.container_addresses().collect(),
             forwards: record.plan.forwards().copied().collect(),
@@ -37,33 +37,27 @@ impl Reservation {
         Reservation { name: Some(name), ..Reservation::default() }
     }
 
-    /// What a step alone asks for that others may have.
-    pub fn of_step(step: &Step) -> Reservation {
+    /// What a step alone asks for that others may have; `place`: where its interface lives, if it names one.
+    pub fn of_step(step: &Step, place: Option<Place>) -> Reservation {
         let mut asked = Reservation::default();
-        match step {
-            Step::Veth(veth) => asked.links.push(veth.host.clone()),
-            Step::Address(address) => match address.interface {
-                Interface::End(_, Side::Host) => asked.networks.push(address.cidr.network()),
-                Interface::End(_, Side::Container) => asked.addresses.push(address.cidr.address()),
-                Interface::Loopback => {}
+        let Step::Around(around) = step else { return asked };
+        match around {
+            Around::Link(link) => {
+                let host = link.ends().iter().filter(|end| end.at == Place::Host);
+                asked.links.extend(host.map(|end| end.name.clone()));
+            }
+            Around::Address(address) => match place {
+                Some(Place::Host) => asked.networks.push(address.cidr.network()),
+                Some(Place::Container(_)) => asked.addresses.push(address.cidr.address()),
+                None => {}
             },
             // It is refused for lying in a network, not for holding one.
-            Step::Route(route) if route.interface.side() == Side::Host => {
-                asked.addresses.push(route.to.address());
-            }
-            Step::Forward(forward) => asked.forwards.push(*forward),
-            Step::Masquerade(_)
-            | Step::Route(_)
-            | Step::Namespace(_)
-            | Step::Hostname(_)
-            | Step::DomainName(_)
-            | Step::PrivatePropagation
-            | Step::Proc
-            | Step::ResolvConf(_)
-            | Step::Command(_)
-            | Step::Variable(_)
-            | Step::WorkingDirectory(_)
-            | Step::Up(_) => {}
+            Around::Route(route) => match place {
+                Some(Place::Host) => asked.addresses.push(route.to.address()),
+                Some(Place::Container(_)) | None => {}
+            },
+            Around::Forward(forward) => asked.forwards.push(*forward),
+            Around::Masquerade(_) | Around::Up(_) => {}
         }
         asked
     }

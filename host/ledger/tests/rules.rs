@@ -6,9 +6,9 @@ use std::{fs, slice};
 
 use nshost_ledger::{Error, ForwardingHold, Ledger, Life, Origin, PassHold, ProcessId, Record};
 use nshost_plan::{
-    Interface, LinkId,
+    Around, ContainerId, Interface, InterfaceId, Place,
     Protocol::{Tcp, Udp},
-    Route, Side, Step,
+    Route, Step,
 };
 use support::{Scratch, Want, commit, commit_claim, host, ledger};
 
@@ -84,14 +84,16 @@ fn who_has_what_a_step_asks_for_is_told() {
     let ledger = ledger(&scratch);
     let receipt = commit(&ledger, &web()).unwrap();
     let steps = |want: Want| Vec::<Step>::from(want.plan());
-    let whose = |step: &Step| ledger.occupant(step).unwrap().map(|(what, by)| (what, by.name, by.dead));
+    let whose =
+        |step: &Step| ledger.occupant(step, place(step)).unwrap().map(|(what, by)| (what, by.name, by.dead));
     let found: Vec<_> = steps(web()).iter().filter_map(whose).map(|(what, ..)| what).collect();
     let expected = ["name veth0", "name veth1", "network 10.1.0.0/24", "address 10.1.0.2", "port tcp 80-89"];
     assert_eq!(found, expected);
     assert!(steps(db()).iter().all(|step| whose(step).is_none()));
     let route = |to: &str| {
-        let interface = Interface::End(LinkId(0), Side::Host);
-        whose(&Step::Route(Route { interface, to: to.parse().unwrap(), via: None })).map(|(what, ..)| what)
+        let interface = Interface::Made(InterfaceId(0));
+        whose(&Step::Around(Around::Route(Route { interface, to: to.parse().unwrap(), via: None })))
+            .map(|(what, ..)| what)
     };
     assert_eq!(route("10.1.0.128/25").as_deref(), Some("address 10.1.0.128"));
     assert_eq!(route("0.0.0.0/0"), None, "what the host has is not the container's");
@@ -99,6 +101,19 @@ fn who_has_what_a_step_asks_for_is_told() {
     drop(receipt);
     let of_the_dead = whose(&steps(web())[1]);
     assert_eq!(of_the_dead, Some(("name veth0".to_string(), "web".to_string(), true)));
+}
+
+/// Of the interface that the step names: in these plans every first one is the host's.
+fn place(step: &Step) -> Option<Place> {
+    let interface = match step {
+        Step::Around(Around::Address(address)) => address.interface,
+        Step::Around(Around::Route(route)) => route.interface,
+        Step::Around(_) | Step::Inside(..) => return None,
+    };
+    match interface {
+        Interface::Made(InterfaceId(id)) if id % 2 == 0 => Some(Place::Host),
+        Interface::Made(_) | Interface::Loopback(_) => Some(Place::Container(ContainerId::FIRST)),
+    }
 }
 
 fn web_without_name() -> Want {

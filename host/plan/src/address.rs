@@ -1,6 +1,10 @@
 //! Addresses with a prefix length.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +55,18 @@ impl Cidr {
             }
         };
         Cidr { address, prefix: self.prefix }
+    }
+
+    /// The last address of the network.
+    pub fn last_address(self) -> IpAddr {
+        match self.network().address {
+            IpAddr::V4(v4) => {
+                (v4 | Ipv4Addr::from_bits(u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0))).into()
+            }
+            IpAddr::V6(v6) => {
+                (v6 | Ipv6Addr::from_bits(u128::MAX.checked_shr(self.prefix.into()).unwrap_or(0))).into()
+            }
+        }
     }
 
     /// Whether every address of `other`'s network lies in this network.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error};
+use crate::{Code, ContainerId, Error, Place};
 
 /// The name of a network interface: 1 to 15 bytes (`IFNAMSIZ` less the NUL), ASCII letters, digits,
 /// `-`, `_` and `.`, not `.` or `..`. Narrower than the kernel's rule, which also takes `%`, `@` and
@@ -60,53 +60,60 @@ impl fmt::Display for LinkName {
     }
 }
 
-/// Which link of the plan: the how-manieth that it makes, from 0.
+/// An interface that the plan makes: the how-manieth, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct LinkId(pub u16);
-
-/// Which end of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Side {
-    /// The end in the host's network namespace: it reaches out of the container.
-    Host,
-    /// The end in the container's.
-    Container,
-}
-
-impl Side {
-    /// The name in grants and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Host => "host",
-            Side::Container => "container",
-        }
-    }
-}
+pub struct InterfaceId(pub u16);
 
 /// An interface that a step is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Interface {
-    /// The container's own `lo`.
-    Loopback,
-    /// One end of a link that the plan makes.
-    End(LinkId, Side),
+    /// A container's own `lo`.
+    Loopback(ContainerId),
+    /// One that the plan makes.
+    Made(InterfaceId),
 }
 
-impl Interface {
-    /// Where the interface lives.
-    pub fn side(self) -> Side {
+/// Where an interface is made, and under which name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Where it lives.
+    pub at: Place,
+    /// Its name there.
+    pub name: LinkName,
+}
+
+/// What makes interfaces, one variant for each kind. Each makes its ends in order, and they are numbered so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Link {
+    /// A veth pair: two interfaces in two places, each the other's wire (`veth(4)`).
+    Veth([End; 2]),
+}
+
+impl Link {
+    /// A veth pair from the host to the first container.
+    pub fn from_host(host: LinkName, container: LinkName) -> Link {
+        let inside = Place::Container(ContainerId::FIRST);
+        Link::Veth([End { at: Place::Host, name: host }, End { at: inside, name: container }])
+    }
+
+    /// The interfaces that it makes.
+    pub fn ends(&self) -> &[End] {
         match self {
-            Interface::Loopback => Side::Container,
-            Interface::End(_, side) => side,
+            Link::Veth(ends) => ends,
         }
     }
-}
 
-/// A veth pair: two interfaces, each the other's wire (`veth(4)`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Veth {
-    /// The name of the end on the host.
-    pub host: LinkName,
-    /// The name of the end in the container.
-    pub container: LinkName,
+    /// The name of its kind in grants and messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Link::Veth(_) => "veth",
+        }
+    }
+
+    /// The end that is not `end`, if there is another: what leaves by one comes in by the other.
+    pub fn other_end(&self, end: usize) -> Option<usize> {
+        match self {
+            Link::Veth(_) => Some(1 - end.min(1)),
+        }
+    }
 }

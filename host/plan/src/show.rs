@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Forward, Interface, Plan, Step};
+use crate::{Around, Forward, Inside, Interface, Plan, Route, Step};
 
 /// Text from anybody, safe on a terminal: quoted, control characters escaped, at most 80 characters.
 pub fn quote(text: &str) -> String {
@@ -67,58 +67,84 @@ pub fn step(plan: &Plan, step: &Step) -> String {
 /// What kind of thing the step is about: the first word or two of [`fn@step`].
 pub fn noun(step: &Step) -> &'static str {
     match step {
-        Step::Namespace(_) => "namespace",
-        Step::Hostname(_) => "hostname",
-        Step::DomainName(_) => "domain name",
-        Step::PrivatePropagation | Step::Proc => "mount",
-        Step::ResolvConf(_) => "resolv.conf",
-        Step::Command(_) => "command",
-        Step::Variable(_) => "environment",
-        Step::WorkingDirectory(_) => "working directory",
-        Step::Veth(_) => "link",
-        Step::Address(_) => "address",
-        Step::Up(_) => "up",
-        Step::Route(_) => "route",
-        Step::Masquerade(_) => "masquerade",
-        Step::Forward(_) => "forward",
+        Step::Inside(_, inside) => match inside {
+            Inside::Namespace(_) => "namespace",
+            Inside::Hostname(_) => "hostname",
+            Inside::DomainName(_) => "domain name",
+            Inside::PrivatePropagation | Inside::Proc => "mount",
+            Inside::ResolvConf(_) => "resolv.conf",
+            Inside::Command(_) => "command",
+            Inside::Variable(_) => "environment",
+            Inside::WorkingDirectory(_) => "working directory",
+        },
+        Step::Around(around) => match around {
+            Around::Link(_) => "link",
+            Around::Address(_) => "address",
+            Around::Up(_) => "up",
+            Around::Route(_) => "route",
+            Around::Masquerade(_) => "masquerade",
+            Around::Forward(_) => "forward",
+        },
     }
 }
 
 /// The rest of [`fn@step`]: which one, and how.
 pub fn subject(plan: &Plan, step: &Step) -> String {
-    let name = |interface: &Interface| {
-        let name = plan.interface_name(*interface);
-        match interface {
-            Interface::Loopback => name.to_string(),
-            Interface::End(_, side) => format!("{name} ({})", side.name()),
-        }
-    };
     match step {
-        Step::Namespace(kind) => kind.to_string(),
-        Step::Hostname(name) | Step::DomainName(name) => quote(name.as_str()),
-        Step::PrivatePropagation => "propagation private".to_string(),
-        Step::Proc => "/proc".to_string(),
-        Step::ResolvConf(conf) => {
+        Step::Inside(_, inside) => show_inside(inside),
+        Step::Around(around) => show_around(plan, around),
+    }
+}
+
+fn show_inside(inside: &Inside) -> String {
+    match inside {
+        Inside::Namespace(kind) => kind.to_string(),
+        Inside::Hostname(name) | Inside::DomainName(name) => quote(name.as_str()),
+        Inside::PrivatePropagation => "propagation private".to_string(),
+        Inside::Proc => "/proc".to_string(),
+        Inside::ResolvConf(conf) => {
             let servers: Vec<String> = conf.nameservers().iter().map(ToString::to_string).collect();
             format!("nameserver {}", servers.join(" "))
         }
-        Step::Command(command) => {
+        Inside::Command(command) => {
             let words: Vec<String> = command.arguments().iter().map(|word| quote(word.as_str())).collect();
             words.join(" ")
         }
-        Step::Variable(variable) => format!("{}={}", variable.name(), quote(variable.value())),
-        Step::WorkingDirectory(path) => quote(path.as_str()),
-        Step::Veth(veth) => format!("veth {} (host) — {} (container)", veth.host, veth.container),
-        Step::Address(address) => format!("{} on {}", address.cidr, name(&address.interface)),
-        Step::Up(interface) => name(interface),
-        Step::Route(route) => {
-            let to = if route.to.prefix() == 0 { "default".to_string() } else { route.to.to_string() };
-            let via = route.via.map_or(String::new(), |via| format!(" via {via}"));
-            format!("{to}{via} by {}", name(&route.interface))
-        }
-        Step::Masquerade(masquerade) => format!("{} out by {}", masquerade.source, masquerade.out),
-        Step::Forward(forward) => show_forward(forward),
+        Inside::Variable(variable) => format!("{}={}", variable.name(), quote(variable.value())),
+        Inside::WorkingDirectory(path) => quote(path.as_str()),
     }
+}
+
+fn show_around(plan: &Plan, around: &Around) -> String {
+    let name = |interface: &Interface| {
+        let name = plan.interface_name(*interface);
+        match interface {
+            Interface::Loopback(_) => name.to_string(),
+            Interface::Made(_) => match plan.place(*interface) {
+                Some(place) => format!("{name} ({place})"),
+                None => name.to_string(),
+            },
+        }
+    };
+    match around {
+        Around::Link(link) => {
+            let ends: Vec<String> =
+                link.ends().iter().map(|end| format!("{} ({})", end.name, end.at)).collect();
+            format!("{} {}", link.kind(), ends.join(" — "))
+        }
+        Around::Address(address) => format!("{} on {}", address.cidr, name(&address.interface)),
+        Around::Up(interface) => name(interface),
+        Around::Route(route) => format!("{} by {}", show_destination(route), name(&route.interface)),
+        Around::Masquerade(masquerade) => format!("{} out by {}", masquerade.source, masquerade.out),
+        Around::Forward(forward) => show_forward(forward),
+    }
+}
+
+/// Where the route leads, and through whom.
+pub(crate) fn show_destination(route: &Route) -> String {
+    let to = if route.to.prefix() == 0 { "default".to_string() } else { route.to.to_string() };
+    let via = route.via.map_or(String::new(), |via| format!(" via {via}"));
+    format!("{to}{via}")
 }
 
 fn show_forward(forward: &Forward) -> String {
@@ -138,8 +164,12 @@ pub fn plan(plan: &Plan) -> String {
     let width = plan.steps().len().to_string().len();
     for (index, item) in plan.steps().iter().enumerate() {
         // What comes of the whole plan, and of no step alone.
-        let hosts = matches!(item, Step::Hostname(_)) && plan.hosts().is_some();
-        let besides = if hosts { ", in /etc/hosts too" } else { "" };
+        let besides = match item {
+            Step::Inside(container, Inside::Hostname(_)) if plan.hosts(*container).is_some() => {
+                ", in /etc/hosts too"
+            }
+            Step::Inside(..) | Step::Around(_) => "",
+        };
         let _ = writeln!(text, "{:>width$}  {}{besides}", index + 1, step(plan, item));
     }
     text

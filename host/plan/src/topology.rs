@@ -6,7 +6,7 @@ mod mermaid;
 mod svg;
 mod text;
 
-use crate::{Interface, LinkId, Plan, Side, Step, show};
+use crate::{Around, ContainerId, Inside, Link, Place, Plan, Step, show};
 
 /// Nodes, and the wires between their interfaces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,32 +57,32 @@ pub struct Wire {
     pub ends: [(usize, usize); 2],
 }
 
-/// The host is the first node of a plan's drawing, the container the second.
-const HOST: usize = 0;
-const CONTAINER: usize = 1;
-
 impl Topology {
-    /// Of a plan.
+    /// Of a plan: the host is the first node, the containers follow.
     pub fn of(plan: &Plan) -> Topology {
         let node =
             |kind, name: &str| Node { kind, name: name.to_string(), ports: Vec::new(), notes: Vec::new() };
+        let containers = plan.containers().map(|_| node(Kind::Container, "container"));
         let mut found = Topology {
-            nodes: vec![node(Kind::Host, "host"), node(Kind::Container, "container")],
+            nodes: [node(Kind::Host, "host")].into_iter().chain(containers).collect(),
             wires: Vec::new(),
         };
-        for (id, _) in plan.links() {
-            let ports = found.nodes[HOST].ports.len();
-            found.nodes[HOST].ports.push(port(plan, id, Side::Host));
-            found.nodes[CONTAINER].ports.push(port(plan, id, Side::Container));
-            found.wires.push(Wire { ends: [(HOST, ports), (CONTAINER, ports)] });
+        let mut ports: Vec<(usize, usize)> = Vec::new();
+        for (id, end) in plan.interfaces() {
+            let node = number(end.at);
+            ports.push((node, found.nodes[node].ports.len()));
+            let addresses = plan.addresses_of(id).iter().map(ToString::to_string).collect();
+            found.nodes[node].ports.push(Port { name: end.name.to_string(), addresses });
+        }
+        for (first, link) in plan.links() {
+            let first = usize::from(first.0);
+            match link {
+                Link::Veth(_) => found.wires.push(Wire { ends: [ports[first], ports[first + 1]] }),
+            }
         }
         for step in plan.steps() {
-            if let Some((side, note)) = note(plan, step) {
-                let node = match side {
-                    Side::Host => HOST,
-                    Side::Container => CONTAINER,
-                };
-                found.nodes[node].notes.push(note);
+            if let Some((place, note)) = note(plan, step) {
+                found.nodes[number(place)].notes.push(note);
             }
         }
         found
@@ -109,38 +109,42 @@ impl Topology {
     }
 }
 
-fn port(plan: &Plan, id: LinkId, side: Side) -> Port {
-    let interface = Interface::End(id, side);
-    let addresses = plan.addresses().filter(|a| a.interface == interface).map(|a| a.cidr.to_string());
-    Port { name: plan.interface_name(interface).to_string(), addresses: addresses.collect() }
+/// The place's node.
+fn number(place: Place) -> usize {
+    match place {
+        Place::Host => 0,
+        Place::Container(ContainerId(id)) => usize::from(id) + 1,
+    }
 }
 
-/// What is drawn of a step that is no wire and no address: whose, and in which words.
-fn note(plan: &Plan, step: &Step) -> Option<(Side, String)> {
+/// What is drawn of a step that is no wire and no address: where, and in which words.
+fn note(plan: &Plan, step: &Step) -> Option<(Place, String)> {
     let told = || show::subject(plan, step);
     match step {
-        Step::Masquerade(_) => Some((Side::Host, format!("masquerade {}", told()))),
-        Step::Forward(_) => Some((Side::Host, format!("forward {}", told()))),
-        Step::Route(route) => {
-            let side = match route.interface {
-                Interface::Loopback => Side::Container,
-                Interface::End(_, side) => side,
+        Step::Inside(container, inside) => {
+            let note = match inside {
+                Inside::Hostname(_) => format!("hostname {}", told()),
+                Inside::Command(_) => told(),
+                Inside::Namespace(_)
+                | Inside::DomainName(_)
+                | Inside::PrivatePropagation
+                | Inside::Proc
+                | Inside::ResolvConf(_)
+                | Inside::Variable(_)
+                | Inside::WorkingDirectory(_) => return None,
             };
-            let words = format!("route {}", told());
-            Some((side, words.trim_end_matches(&format!(" ({})", side.name())).to_string()))
+            Some((Place::Container(*container), note))
         }
-        Step::Hostname(_) => Some((Side::Container, format!("hostname {}", told()))),
-        Step::Command(_) => Some((Side::Container, told())),
-        Step::Namespace(_)
-        | Step::DomainName(_)
-        | Step::PrivatePropagation
-        | Step::Proc
-        | Step::ResolvConf(_)
-        | Step::Variable(_)
-        | Step::WorkingDirectory(_)
-        | Step::Veth(_)
-        | Step::Address(_)
-        | Step::Up(_) => None,
+        Step::Around(around) => match around {
+            Around::Masquerade(_) => Some((Place::Host, format!("masquerade {}", told()))),
+            Around::Forward(_) => Some((Place::Host, format!("forward {}", told()))),
+            Around::Route(route) => {
+                let by = plan.interface_name(route.interface);
+                let words = format!("route {} by {by}", show::show_destination(route));
+                plan.place(route.interface).map(|place| (place, words))
+            }
+            Around::Link(_) | Around::Address(_) | Around::Up(_) => None,
+        },
     }
 }
 

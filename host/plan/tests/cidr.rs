@@ -173,3 +173,14 @@ fn a_free_network_is_found_behind_many_that_are_taken() {
     assert_eq!(facts.free_network(range, 15), None);
     assert_eq!(facts.free_network(range, 33), None);
 }
+
+#[test]
+fn the_last_address_of_a_network() {
+    let last = |network: &str| network.parse::<Cidr>().unwrap().last_address().to_string();
+    assert_eq!(last("10.9.0.0/16"), "10.9.255.255");
+    assert_eq!(last("10.9.0.1/16"), "10.9.255.255");
+    assert_eq!(last("10.9.8.7/32"), "10.9.8.7");
+    assert_eq!(last("0.0.0.0/0"), "255.255.255.255");
+    assert_eq!(last("fd00::/64"), "fd00::ffff:ffff:ffff:ffff");
+    assert_eq!(last("fd00::1/128"), "fd00::1");
+}

@@ -5,7 +5,7 @@ mod common;
 use std::{cell::Cell, time::Instant};
 
 use nshost_plan::{
-    Argument, Command, Limits, Namespace, Plan, ResolvConf, Step, Variable,
+    Argument, Command, Inside, Limits, Namespace, Plan, ResolvConf, Step, Variable,
     codec::{self, AtMost},
 };
 use proptest::prelude::*;
@@ -116,7 +116,7 @@ fn a_long_list_is_read_no_further_than_its_maximum() {
 
 #[test]
 fn the_largest_plan_is_decoded_in_bounded_time() {
-    let variable = |n| Step::Variable(Variable::new(format!("V{n}"), "x".to_string()).unwrap());
+    let variable = |n| Inside::Variable(Variable::new(format!("V{n}"), "x".to_string()).unwrap()).of_first();
     let steps: Vec<Step> = (0..Limits::MAX.steps).map(variable).collect();
     let bytes = codec::encode(&steps);
     let start = Instant::now();
@@ -141,7 +141,7 @@ fn the_largest_values_are_held_to() {
 
 #[test]
 fn a_second_namespace_of_a_kind_is_refused() {
-    let user = Step::Namespace(Namespace::User);
+    let user = Inside::Namespace(Namespace::User).of_first();
     assert!(codec::decode::<Plan>("plan", &codec::encode(&vec![user.clone()])).is_ok());
     assert!(codec::decode::<Plan>("plan", &codec::encode(&vec![user; 2])).is_err());
 }

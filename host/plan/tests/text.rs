@@ -67,7 +67,7 @@ proptest! {
         let wide = Topology::of(&plan).text(usize::MAX);
         let drawn = wide.clone() + &Topology::of(&plan).text(0);
         prop_assert!(!shown.chars().chain(drawn.chars()).any(|c| acts(c) && c != '\n'));
-        prop_assert!(plan.links().all(|(_, veth)| drawn.contains(veth.host.as_str())));
+        prop_assert!(plan.interfaces().all(|(_, end)| drawn.contains(end.name.as_str())));
         // An interface's name, or an address of 43 characters, with its indent.
         prop_assert!(Topology::of(&plan).text(60).lines().all(|line| line.chars().count() <= 60));
         prop_assert_eq!(wide.is_empty(), plan.links().count() == 0);

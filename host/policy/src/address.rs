@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Address, Cidr, Facts, Side, reserved::METADATA, show};
+use nshost_plan::{Cidr, Facts, reserved::METADATA, show};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     check::Hurdle,
     rule::{Noun, Rule, quoted},
-    text::{Network, SideName, Text},
+    side::Side,
+    text::{Network, Text},
 };
 
 /// Addresses whose networks lie in a range.
@@ -27,7 +28,7 @@ pub(crate) struct AddressRule {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Table {
     range: Text<Network>,
-    side: Option<SideName>,
+    side: Option<Side>,
     #[serde(default)]
     for_containers: bool,
     #[serde(default)]
@@ -38,10 +39,17 @@ impl TryFrom<Table> for Rule<AddressRule> {
     type Error = String;
 
     fn try_from(table: Table) -> Result<Self, String> {
-        let (range, side) = (table.range.0.0, table.side.map(Side::from));
+        let (range, side) = (table.range.0.0, table.side);
         let what = AddressRule { range, side, for_containers: table.for_containers };
         Ok(Rule { what, deny: table.deny, line: 0 })
     }
+}
+
+/// An address on one side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub cidr: Cidr,
+    pub side: Side,
 }
 
 impl AddressRule {
@@ -50,25 +58,25 @@ impl AddressRule {
     }
 
     /// Whether the address, if it is a host end's, draws away nothing that the host reaches by a default route.
-    fn may_draw(&self, asked: &Address) -> bool {
-        self.for_containers || !draws_away(asked.interface.side(), asked.cidr)
+    fn may_draw(&self, asked: Asked) -> bool {
+        self.for_containers || !draws_away(asked.side, asked.cidr)
     }
 }
 
 impl Noun for AddressRule {
     const SECTION: &'static str = "address";
-    type Asked<'a> = &'a Address;
+    type Asked<'a> = Asked;
 
-    fn allows(&self, asked: &Address) -> bool {
-        self.has_side(asked.interface.side()) && self.range.contains(asked.cidr) && self.may_draw(asked)
+    fn allows(&self, asked: Asked) -> bool {
+        self.has_side(asked.side) && self.range.contains(asked.cidr) && self.may_draw(asked)
     }
 
-    fn touches(&self, asked: &Address) -> bool {
-        self.has_side(asked.interface.side()) && self.range.overlaps(asked.cidr)
+    fn touches(&self, asked: Asked) -> bool {
+        self.has_side(asked.side) && self.range.overlaps(asked.cidr)
     }
 
-    fn least(asked: &Address) -> Self {
-        let side = asked.interface.side();
+    fn least(asked: Asked) -> Self {
+        let side = asked.side;
         let for_containers = draws_away(side, asked.cidr);
         AddressRule { range: asked.cidr.network(), side: Some(side), for_containers }
     }
@@ -90,8 +98,8 @@ impl Noun for AddressRule {
         keys
     }
 
-    fn why_not(rules: &[Rule<Self>], asked: &Address, file: Option<&str>) -> String {
-        let fits = |what: &Self| what.has_side(asked.interface.side()) && what.range.contains(asked.cidr);
+    fn why_not(rules: &[Rule<Self>], asked: Asked, file: Option<&str>) -> String {
+        let fits = |what: &Self| what.has_side(asked.side) && what.range.contains(asked.cidr);
         match rules.iter().find(|rule| !rule.deny && fits(&rule.what)) {
             Some(rule) => given_away(&rule.name(file), asked.cidr.network()),
             None => "no [[address]] table allows it".to_string(),
@@ -117,10 +125,10 @@ pub(crate) fn given_away(rule: &str, network: Cidr) -> String {
 
 /// The network of a host end must not be anybody else's, nor hold what the host trusts. The address of a
 /// container's end must not be either: what has it is taken for whoever else has it.
-pub(crate) fn hurdle(address: &Address, facts: &Facts) -> Option<Hurdle> {
+pub(crate) fn hurdle(asked: Asked, facts: &Facts) -> Option<Hurdle> {
     const HINT: &str = "choose another, or ask the facts for a free one";
-    let (what, network) = match (address.interface.side(), address.cidr.address()) {
-        (Side::Host, _) => ("its network", address.cidr.network()),
+    let (what, network) = match (asked.side, asked.cidr.address()) {
+        (Side::Host, _) => ("its network", asked.cidr.network()),
         // It means something on its own link only.
         (Side::Container, IpAddr::V6(v6)) if v6.is_unicast_link_local() => return None,
         (Side::Container, own) => ("it", Cidr::host(own)),

@@ -1,6 +1,6 @@
 //! The check: a fold of one question, asked of every step, and then of what no step keeps apart.
 
-use nshost_plan::{Facts, Namespace, Plan, Step, show};
+use nshost_plan::{Address, Around, Facts, Inside, Interface, Namespace, Plan, Route, Step, show};
 
 use crate::{
     Grants, address,
@@ -13,6 +13,7 @@ use crate::{
     route,
     rule::{self, Decision, Noun},
     share::{self, ShareRule},
+    side::Side,
     variable::VariableRule,
 };
 
@@ -233,48 +234,81 @@ impl Case<'_> {
 
     /// What the grants say.
     pub fn decide(&self) -> Decision {
-        let (grants, file) = (self.grants, self.grants.file());
         if let Some(lacking) = self.one_too_many() {
             return lacking;
         }
         match self.step {
-            Step::Namespace(kind) => namespace::decide(&grants.namespaces, *kind, file),
-            Step::Veth(veth) => rule::decide(&grants.links, link::Asked { veth, before: self.before }, file),
-            Step::Address(address) => rule::decide(&grants.addresses, address, file),
-            Step::Route(route) => rule::decide(&grants.routes, route, file),
-            Step::Masquerade(masquerade) => rule::decide(&grants.masquerades, masquerade, file),
-            Step::Forward(forward) => rule::decide(&grants.forwards, forward, file),
-            Step::Command(command) => process::decide(&grants.execs, command, self.facts, file),
-            Step::Variable(variable) => rule::decide(&grants.variables, variable, file),
-            Step::WorkingDirectory(path) => rule::decide(&grants.directories, path, file),
-            Step::ResolvConf(conf) => {
+            Step::Inside(_, inside) => self.decide_inside(inside),
+            Step::Around(around) => self.decide_around(around),
+        }
+    }
+
+    fn decide_inside(&self, inside: &Inside) -> Decision {
+        let (grants, file) = (self.grants, self.grants.file());
+        match inside {
+            Inside::Namespace(kind) => namespace::decide(&grants.namespaces, *kind, file),
+            Inside::Command(command) => process::decide(&grants.execs, command, self.facts, file),
+            Inside::Variable(variable) => rule::decide(&grants.variables, variable, file),
+            Inside::WorkingDirectory(path) => rule::decide(&grants.directories, path, file),
+            Inside::ResolvConf(conf) => {
                 rule::decide(&grants.resolvers, mount::Asked { conf, host: &self.facts.name_servers }, file)
             }
-            Step::Hostname(_) | Step::DomainName(_) | Step::PrivatePropagation | Step::Proc | Step::Up(_) => {
-                Decision::Allowed("needs no grant: it stays in the container".to_string())
+            Inside::Hostname(_) | Inside::DomainName(_) | Inside::PrivatePropagation | Inside::Proc => {
+                stays()
             }
         }
+    }
+
+    fn decide_around(&self, around: &Around) -> Decision {
+        let (grants, file) = (self.grants, self.grants.file());
+        match around {
+            Around::Link(link) => {
+                rule::decide(&grants.links, link::Asked { link, before: self.before }, file)
+            }
+            Around::Address(address) => rule::decide(&grants.addresses, self.address(address), file),
+            Around::Route(route) => rule::decide(&grants.routes, self.route(route), file),
+            Around::Masquerade(masquerade) => rule::decide(&grants.masquerades, masquerade, file),
+            Around::Forward(forward) => rule::decide(&grants.forwards, forward, file),
+            Around::Up(_) => stays(),
+        }
+    }
+
+    pub fn address(&self, address: &Address) -> address::Asked {
+        address::Asked { cidr: address.cidr, side: self.side(address.interface) }
+    }
+
+    pub fn route(&self, route: &Route) -> route::Asked {
+        route::Asked { to: route.to, side: self.side(route.interface) }
+    }
+
+    /// A step that fits names an interface that is there.
+    fn side(&self, interface: Interface) -> Side {
+        self.plan.place(interface).map_or(Side::Host, Side::of)
     }
 
     /// What stands against it on this host.
     fn hurdle(&self) -> Option<Hurdle> {
         match self.step {
-            Step::Namespace(kind) => namespace::hurdle(*kind, self.facts),
-            Step::Veth(veth) => link::hurdle(veth, self.facts),
-            Step::Address(address) => address::hurdle(address, self.facts),
-            Step::Route(route) => route::hurdle(route, self.facts),
-            Step::Masquerade(masquerade) => nat::masquerade_hurdle(masquerade, self.facts),
-            Step::Forward(forward) => nat::forward_hurdle(forward, self.facts),
-            // Inside the container nothing is taken, and its files are looked at when it is there.
-            Step::Hostname(_)
-            | Step::DomainName(_)
-            | Step::PrivatePropagation
-            | Step::Proc
-            | Step::ResolvConf(_)
-            | Step::Command(_)
-            | Step::Variable(_)
-            | Step::WorkingDirectory(_)
-            | Step::Up(_) => None,
+            // Inside nothing is taken, and its files are looked at when it is there.
+            Step::Inside(_, inside) => match inside {
+                Inside::Namespace(kind) => namespace::hurdle(*kind, self.facts),
+                Inside::Hostname(_)
+                | Inside::DomainName(_)
+                | Inside::PrivatePropagation
+                | Inside::Proc
+                | Inside::ResolvConf(_)
+                | Inside::Command(_)
+                | Inside::Variable(_)
+                | Inside::WorkingDirectory(_) => None,
+            },
+            Step::Around(around) => match around {
+                Around::Link(link) => link::hurdle(link, self.facts),
+                Around::Address(address) => address::hurdle(self.address(address), self.facts),
+                Around::Route(route) => route::hurdle(self.route(route), self.facts),
+                Around::Masquerade(masquerade) => nat::masquerade_hurdle(masquerade, self.facts),
+                Around::Forward(forward) => nat::forward_hurdle(forward, self.facts),
+                Around::Up(_) => None,
+            },
         }
     }
 
@@ -292,23 +326,24 @@ impl Case<'_> {
     }
 }
 
+fn stays() -> Decision {
+    Decision::Allowed("needs no grant: it stays in the container".to_string())
+}
+
 /// The name of what is asked for; where it takes a grant, the name of the grant's table.
 fn capability(step: &Step) -> &'static str {
     match step {
-        Step::Command(_) => ExecRule::SECTION,
-        Step::Variable(_) => VariableRule::SECTION,
-        Step::WorkingDirectory(_) => DirectoryRule::SECTION,
-        Step::ResolvConf(_) => ResolvConfRule::SECTION,
-        Step::Namespace(_)
-        | Step::Hostname(_)
-        | Step::DomainName(_)
-        | Step::PrivatePropagation
-        | Step::Proc
-        | Step::Veth(_)
-        | Step::Address(_)
-        | Step::Up(_)
-        | Step::Route(_)
-        | Step::Masquerade(_)
-        | Step::Forward(_) => show::noun(step),
+        Step::Inside(_, inside) => match inside {
+            Inside::Command(_) => ExecRule::SECTION,
+            Inside::Variable(_) => VariableRule::SECTION,
+            Inside::WorkingDirectory(_) => DirectoryRule::SECTION,
+            Inside::ResolvConf(_) => ResolvConfRule::SECTION,
+            Inside::Namespace(_)
+            | Inside::Hostname(_)
+            | Inside::DomainName(_)
+            | Inside::PrivatePropagation
+            | Inside::Proc => show::noun(step),
+        },
+        Step::Around(_) => show::noun(step),
     }
 }

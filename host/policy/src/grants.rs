@@ -1,6 +1,6 @@
 //! What an operator grants to a script.
 
-use nshost_plan::{Forward, Limits, PortRange, Protocol, Side};
+use nshost_plan::{Forward, Limits, PortRange, Protocol};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     route::RouteRule,
     rule::{Noun, Rule},
     share::ShareRule,
+    side::Side,
     variable::VariableRule,
 };
 

@@ -22,6 +22,7 @@ mod process;
 mod route;
 mod rule;
 mod share;
+mod side;
 mod suggest;
 mod text;
 mod variable;

@@ -1,6 +1,6 @@
 //! Which links a container may have.
 
-use nshost_plan::{Facts, Plan, Step, Veth};
+use nshost_plan::{Around, End, Facts, Link, LinkName, Place, Plan, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -54,18 +54,29 @@ impl TryFrom<Table> for Rule<LinkRule> {
 /// A link, after the steps that were asked for before it.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
-    pub veth: &'a Veth,
+    pub link: &'a Link,
     pub before: &'a [Step],
 }
 
+/// The names of its ends: the host's first.
+fn names(link: &Link) -> [&LinkName; 2] {
+    match link {
+        Link::Veth([End { name: host, at: Place::Host }, End { name: container, .. }]) => [host, container],
+        Link::Veth([End { name: container, .. }, End { name: host, .. }]) => [host, container],
+    }
+}
+
 impl LinkRule {
-    fn matches(&self, veth: &Veth) -> bool {
-        self.host.matches(&veth.host) && self.container.matches(&veth.container)
+    fn matches(&self, link: &Link) -> bool {
+        let [host, container] = names(link);
+        self.host.matches(host) && self.container.matches(container)
     }
 
     fn has_room(&self, before: &[Step]) -> bool {
         let Some(max) = self.max else { return true };
-        let mine = before.iter().filter(|step| matches!(step, Step::Veth(veth) if self.matches(veth)));
+        let mine = before
+            .iter()
+            .filter(|step| matches!(step, Step::Around(Around::Link(link)) if self.matches(link)));
         mine.count() < max as usize
     }
 }
@@ -75,19 +86,16 @@ impl Noun for LinkRule {
     type Asked<'a> = Asked<'a>;
 
     fn allows(&self, asked: Asked<'_>) -> bool {
-        self.matches(asked.veth) && self.has_room(asked.before)
+        self.matches(asked.link) && self.has_room(asked.before)
     }
 
     fn touches(&self, asked: Asked<'_>) -> bool {
-        self.matches(asked.veth)
+        self.matches(asked.link)
     }
 
     fn least(asked: Asked<'_>) -> Self {
-        LinkRule {
-            host: NamePattern::literal(&asked.veth.host),
-            container: NamePattern::literal(&asked.veth.container),
-            max: None,
-        }
+        let [host, container] = names(asked.link).map(NamePattern::literal);
+        LinkRule { host, container, max: None }
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -108,7 +116,7 @@ impl Noun for LinkRule {
     }
 
     fn why_not(rules: &[Rule<Self>], asked: Asked<'_>, file: Option<&str>) -> String {
-        match rules.iter().find(|rule| !rule.deny && rule.what.matches(asked.veth)) {
+        match rules.iter().find(|rule| !rule.deny && rule.what.matches(asked.link)) {
             Some(rule) => format!("{} allows no more than that", rule.name(file)),
             None => "no [[link]] table allows it".to_string(),
         }
@@ -116,14 +124,15 @@ impl Noun for LinkRule {
 }
 
 /// The host end's name must be free on the host.
-pub(crate) fn hurdle(veth: &Veth, facts: &Facts) -> Option<Hurdle> {
-    let whose = if facts.taken.links.contains(&veth.host) {
+pub(crate) fn hurdle(link: &Link, facts: &Facts) -> Option<Hurdle> {
+    let host = &link.ends().iter().find(|end| end.at == Place::Host)?.name;
+    let whose = if facts.taken.links.contains(host) {
         "another container"
-    } else if facts.links.iter().any(|link| link.name == veth.host.as_str()) {
+    } else if facts.links.iter().any(|link| link.name == host.as_str()) {
         "the host"
     } else {
         return None;
     };
     let hint = "choose another, with the instance number in it, say";
-    Some(Hurdle::conflict(format!("{whose} has an interface named {}; {hint}", veth.host)))
+    Some(Hurdle::conflict(format!("{whose} has an interface named {host}; {hint}")))
 }

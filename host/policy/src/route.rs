@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Cidr, Facts, Family, Route, Side};
+use nshost_plan::{Cidr, Facts, Family};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     address::{draws_away, for_containers, given_away, known_networks, trusted_in},
     check::Hurdle,
     rule::{Noun, Rule, quoted},
-    text::{Network, SideName, Text},
+    side::Side,
+    text::{Network, Text},
 };
 
 /// Routes whose destinations lie in a network.
@@ -27,7 +28,7 @@ pub(crate) struct RouteRule {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Table {
-    side: SideName,
+    side: Side,
     to: Text<Network>,
     #[serde(default)]
     for_containers: bool,
@@ -39,7 +40,7 @@ impl TryFrom<Table> for Rule<RouteRule> {
     type Error = String;
 
     fn try_from(table: Table) -> Result<Self, String> {
-        let (side, to) = (Side::from(table.side), table.to.0.0);
+        let (side, to) = (table.side, table.to.0.0);
         if table.for_containers && side == Side::Container {
             return Err("for-containers is about the host's routes; leave it out".to_string());
         }
@@ -48,23 +49,28 @@ impl TryFrom<Table> for Rule<RouteRule> {
     }
 }
 
+/// A destination in one side's table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub to: Cidr,
+    pub side: Side,
+}
+
 impl Noun for RouteRule {
     const SECTION: &'static str = "route";
-    type Asked<'a> = &'a Route;
+    type Asked<'a> = Asked;
 
-    fn allows(&self, asked: &Route) -> bool {
-        let side = asked.interface.side();
-        let may_draw = self.for_containers || !draws_away(side, asked.to);
-        self.side == side && self.to.contains(asked.to) && may_draw
+    fn allows(&self, asked: Asked) -> bool {
+        let may_draw = self.for_containers || !draws_away(asked.side, asked.to);
+        self.side == asked.side && self.to.contains(asked.to) && may_draw
     }
 
-    fn touches(&self, asked: &Route) -> bool {
-        self.side == asked.interface.side() && self.to.overlaps(asked.to)
+    fn touches(&self, asked: Asked) -> bool {
+        self.side == asked.side && self.to.overlaps(asked.to)
     }
 
-    fn least(asked: &Route) -> Self {
-        let side = asked.interface.side();
-        RouteRule { side, to: asked.to, for_containers: draws_away(side, asked.to) }
+    fn least(asked: Asked) -> Self {
+        RouteRule { side: asked.side, to: asked.to, for_containers: draws_away(asked.side, asked.to) }
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -82,8 +88,8 @@ impl Noun for RouteRule {
         keys
     }
 
-    fn why_not(rules: &[Rule<Self>], asked: &Route, file: Option<&str>) -> String {
-        let fits = |what: &Self| what.side == asked.interface.side() && what.to.contains(asked.to);
+    fn why_not(rules: &[Rule<Self>], asked: Asked, file: Option<&str>) -> String {
+        let fits = |what: &Self| what.side == asked.side && what.to.contains(asked.to);
         match rules.iter().find(|rule| !rule.deny && fits(&rule.what)) {
             Some(rule) => given_away(&rule.name(file), asked.to),
             None => "no [[route]] table allows it".to_string(),
@@ -98,8 +104,8 @@ const WIDEST_V6: u8 = 16;
 
 /// A route on the host must not draw away what goes elsewhere now: the longest prefix wins, so it may
 /// not lie in a network that the host reaches otherwise, nor be a second default route.
-pub(crate) fn hurdle(route: &Route, facts: &Facts) -> Option<Hurdle> {
-    if route.interface.side() == Side::Container {
+pub(crate) fn hurdle(route: Asked, facts: &Facts) -> Option<Hurdle> {
+    if route.side == Side::Container {
         return None;
     }
     let family = if route.to.address().is_ipv4() { Family::V4 } else { Family::V6 };

@@ -1,7 +1,7 @@
 //! Which of the host's namespaces a container may share. What is shared reaches out of the container
 //! without a step that says so; so nothing is allowed unless a table does.
 
-use nshost_plan::{Namespace, Plan};
+use nshost_plan::{Namespace, Namespaces, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -92,10 +92,10 @@ impl Noun for ShareRule {
     }
 }
 
-/// The host's namespaces that a container with this plan shares, of those that take a grant.
+/// The host's namespaces that containers of this plan share, of those that take a grant.
 pub fn shared(plan: &Plan) -> impl Iterator<Item = Namespace> + use<> {
-    let own = plan.namespaces();
-    CONFINING.into_iter().filter(move |kind| !own.contains(*kind))
+    let own: Vec<Namespaces> = plan.containers().map(|container| plan.namespaces(container)).collect();
+    CONFINING.into_iter().filter(move |kind| own.iter().any(|own| !own.contains(*kind)))
 }
 
 /// In words.

@@ -1,6 +1,6 @@
 //! The least grants that a plan needs.
 
-use nshost_plan::{Facts, Plan, Step};
+use nshost_plan::{Around, Facts, Inside, Plan, Step};
 
 use crate::{
     Grants,
@@ -37,7 +37,7 @@ pub fn lacking(plan: &Plan, grants: &Grants, facts: &Facts) -> Grants {
     for (index, step) in steps.iter().enumerate() {
         let case = Case { plan, before: &steps[..index], step, grants: &enough, facts };
         if let Decision::Lacking(..) = case.decide() {
-            want(&mut wanted, step, facts);
+            want(&mut wanted, &case);
         }
     }
     for kind in share::shared(plan) {
@@ -48,27 +48,42 @@ pub fn lacking(plan: &Plan, grants: &Grants, facts: &Facts) -> Grants {
     merged(wanted)
 }
 
-fn want(grants: &mut Grants, step: &Step, facts: &Facts) {
-    match step {
-        Step::Namespace(kind) => grants.namespaces.push(Rule::allow(NamespaceRule::least(*kind))),
-        Step::Veth(veth) => {
-            grants.links.push(Rule::allow(LinkRule::least(Asked { veth, before: &[] })));
-        }
-        Step::Address(address) => grants.addresses.push(Rule::allow(AddressRule::least(address))),
-        Step::Route(route) => grants.routes.push(Rule::allow(RouteRule::least(route))),
-        Step::Masquerade(masquerade) => {
-            grants.masquerades.push(Rule::allow(MasqueradeRule::least(masquerade)));
-        }
-        Step::Forward(forward) => grants.forwards.push(Rule::allow(ForwardRule::least(forward))),
-        Step::Command(command) => grants.execs.push(Rule::allow(ExecRule::least(command))),
-        Step::Variable(variable) => grants.variables.push(Rule::allow(VariableRule::least(variable))),
-        Step::WorkingDirectory(path) => grants.directories.push(Rule::allow(DirectoryRule::least(path))),
-        Step::ResolvConf(conf) => {
+fn want(grants: &mut Grants, case: &Case<'_>) {
+    match case.step {
+        Step::Inside(_, inside) => want_inside(grants, inside, case.facts),
+        Step::Around(around) => want_around(grants, around, case),
+    }
+}
+
+fn want_inside(grants: &mut Grants, inside: &Inside, facts: &Facts) {
+    match inside {
+        Inside::Namespace(kind) => grants.namespaces.push(Rule::allow(NamespaceRule::least(*kind))),
+        Inside::Command(command) => grants.execs.push(Rule::allow(ExecRule::least(command))),
+        Inside::Variable(variable) => grants.variables.push(Rule::allow(VariableRule::least(variable))),
+        Inside::WorkingDirectory(path) => grants.directories.push(Rule::allow(DirectoryRule::least(path))),
+        Inside::ResolvConf(conf) => {
             let asked = mount::Asked { conf, host: &facts.name_servers };
             grants.resolvers.push(Rule::allow(ResolvConfRule::least(asked)));
         }
         // Nothing is ever lacking for these but room for one step more.
-        Step::Hostname(_) | Step::DomainName(_) | Step::PrivatePropagation | Step::Proc | Step::Up(_) => {}
+        Inside::Hostname(_) | Inside::DomainName(_) | Inside::PrivatePropagation | Inside::Proc => {}
+    }
+}
+
+fn want_around(grants: &mut Grants, around: &Around, case: &Case<'_>) {
+    match around {
+        Around::Link(link) => {
+            grants.links.push(Rule::allow(LinkRule::least(Asked { link, before: &[] })));
+        }
+        Around::Address(address) => {
+            grants.addresses.push(Rule::allow(AddressRule::least(case.address(address))));
+        }
+        Around::Route(route) => grants.routes.push(Rule::allow(RouteRule::least(case.route(route)))),
+        Around::Masquerade(masquerade) => {
+            grants.masquerades.push(Rule::allow(MasqueradeRule::least(masquerade)));
+        }
+        Around::Forward(forward) => grants.forwards.push(Rule::allow(ForwardRule::least(forward))),
+        Around::Up(_) => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData, net::IpAddr, ops::Range};
 
-use nshost_plan::{Cidr, PortRange, Protocol, Side};
+use nshost_plan::{Cidr, PortRange, Protocol};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, SeqAccess, Unexpected, Visitor, value::MapAccessDeserializer},
@@ -190,23 +190,6 @@ impl Written for PortRange {
 
     fn read(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))
-    }
-}
-
-/// A side, by its name.
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum SideName {
-    Host,
-    Container,
-}
-
-impl From<SideName> for Side {
-    fn from(name: SideName) -> Side {
-        match name {
-            SideName::Host => Side::Host,
-            SideName::Container => Side::Container,
-        }
     }
 }
 

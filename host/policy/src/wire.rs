@@ -1,7 +1,7 @@
 //! What broker and worker say to each other: one question, one answer, as postcard in the frames of
 //! [`nshost_plan::codec`]. The answer comes from a process that nobody trusts.
 
-use nshost_plan::{Facts, FactsRead, Limits, Plan, Step, codec};
+use nshost_plan::{Around, Facts, FactsRead, Limits, Place, Plan, Step, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::Grants;
@@ -81,6 +81,30 @@ pub const COMPILE_MEMORY: &str = "compile memory";
 /// With this exit status the compiler says that its memory is used up: it has none left to answer.
 pub const OUT_OF_MEMORY: i32 = 3;
 
+/// What a script had asked for and another container has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The step.
+    pub step: Step,
+    /// Where the interface lives that it names, if it names one.
+    pub place: Option<Place>,
+}
+
+impl Asked {
+    /// A step that fits the plan, or is in it.
+    pub fn of(plan: &Plan, step: &Step) -> Asked {
+        let place = match step {
+            Step::Around(Around::Address(address)) => plan.place(address.interface),
+            Step::Around(Around::Route(route)) => plan.place(route.interface),
+            Step::Around(Around::Up(interface)) => plan.place(*interface),
+            Step::Around(Around::Link(_) | Around::Masquerade(_) | Around::Forward(_)) | Step::Inside(..) => {
+                None
+            }
+        };
+        Asked { step: step.clone(), place }
+    }
+}
+
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
@@ -91,7 +115,7 @@ pub enum Failure {
         /// Where in the script, as it says itself.
         at: Option<String>,
         /// What it had asked for, where the error is that it is taken. Boxed, since few failures have one.
-        asked: Option<Box<Step>>,
+        asked: Option<Box<Asked>>,
     },
     /// The script found a mistake of its own.
     Panic {

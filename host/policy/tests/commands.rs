@@ -1,26 +1,27 @@
 //! What changes what runs: commands that a script chooses, variables, where it starts, name servers.
 
 use nshost_plan::{
-    AbsolutePath, Argument, Command, Facts, NameServer, Namespace, Plan, ResolvConf, Step, Variable, show,
+    AbsolutePath, Argument, Command, Facts, Inside, NameServer, Namespace, Plan, ResolvConf, Step, Variable,
+    show,
 };
 use nshost_policy::{Grants, Refusal, RefusalKind, check, check_step, suggest};
 
 fn command(words: &[&str]) -> Step {
-    Step::Command(Command::parse(words.iter().map(ToString::to_string)).unwrap())
+    Inside::Command(Command::parse(words.iter().map(ToString::to_string)).unwrap()).of_first()
 }
 
 fn variable(name: &str, value: &str) -> Step {
-    Step::Variable(Variable::new(name.to_string(), value.to_string()).unwrap())
+    Inside::Variable(Variable::new(name.to_string(), value.to_string()).unwrap()).of_first()
 }
 
 fn directory(path: &str) -> Step {
-    Step::WorkingDirectory(AbsolutePath::try_from(path.to_string()).unwrap())
+    Inside::WorkingDirectory(AbsolutePath::try_from(path.to_string()).unwrap()).of_first()
 }
 
 /// Apart from the plan's own: it wants namespaces before it.
 fn resolver(servers: &[&str]) -> Step {
     let servers: Vec<_> = servers.iter().map(|server| server.parse().unwrap()).collect();
-    Step::ResolvConf(ResolvConf::try_from(servers).unwrap())
+    Inside::ResolvConf(ResolvConf::try_from(servers).unwrap()).of_first()
 }
 
 fn grants(tables: &str) -> Grants {
@@ -180,7 +181,10 @@ fn the_hosts_name_servers_by_one_word() {
     let elsewhere = Facts { name_servers: vec![server("192.0.2.1")], ..Facts::default() };
     let plan = |step: &Step| {
         let apart = [Namespace::Pid, Namespace::Mount, Namespace::Network, Namespace::Uts, Namespace::Ipc];
-        let steps = apart.into_iter().map(Step::Namespace).chain([Step::PrivatePropagation, step.clone()]);
+        let steps = apart
+            .into_iter()
+            .map(|it| Inside::Namespace(it).of_first())
+            .chain([Inside::PrivatePropagation.of_first(), step.clone()]);
         Plan::try_from(steps.collect::<Vec<_>>()).unwrap()
     };
     let kind = |servers: &[&str], tables: &str, facts: &Facts| {
@@ -206,9 +210,9 @@ fn the_hosts_name_servers_by_one_word() {
 #[test]
 fn what_changes_a_command_is_suggested_letter_by_letter() {
     let apart = [Namespace::Pid, Namespace::Mount, Namespace::Network, Namespace::Uts, Namespace::Ipc];
-    let mut steps: Vec<Step> = apart.into_iter().map(Step::Namespace).collect();
+    let mut steps: Vec<Step> = apart.into_iter().map(|it| Inside::Namespace(it).of_first()).collect();
     steps.extend([
-        Step::PrivatePropagation,
+        Inside::PrivatePropagation.of_first(),
         resolver(&["9.9.9.9"]),
         variable("LANG", "C.UTF-8"),
         directory("/srv"),

@@ -7,8 +7,8 @@ mod model;
 use std::{collections::BTreeMap, net::IpAddr, sync::Mutex};
 
 use common::{File, plans};
-use model::{Matter, Says, judge};
-use nshost_plan::{Facts, Plan, Step};
+use model::{Matter, Says, judge, side_of};
+use nshost_plan::{Around, Facts, Inside, Plan, Step};
 use nshost_policy::{Checked, Grants, Refusal, RefusalKind, check, check_step, lacking, suggest};
 use proptest::prelude::*;
 
@@ -192,7 +192,7 @@ proptest! {
         let refused = denied(&plan, &both, &facts);
         for matter in Matter::all(&plan) {
             let outward = match matter {
-                Matter::Step(index) => matches!(plan.steps()[index], Step::Veth(_) | Step::Address(_) | Step::Route(_) | Step::Masquerade(_) | Step::Forward(_) | Step::Variable(_) | Step::ResolvConf(_)),
+                Matter::Step(index) => matches!(plan.steps()[index], Step::Around(Around::Link(_)) | Step::Around(Around::Address(_)) | Step::Around(Around::Route(_)) | Step::Around(Around::Masquerade(_)) | Step::Around(Around::Forward(_)) | Step::Inside(_, Inside::Variable(_)) | Step::Inside(_, Inside::ResolvConf(_))),
                 Matter::Share(_) => true,
             };
             prop_assert!(!outward || refused.contains(&matter));
@@ -262,7 +262,7 @@ proptest! {
         for matter in Matter::all(&other) {
             let is_part = match matter {
                 // The operator's own command, and one that no grant can be for.
-                Matter::Step(index) if matches!(&other.steps()[index], Step::Command(_)) => {
+                Matter::Step(index) if matches!(&other.steps()[index], Step::Inside(_, Inside::Command(_))) => {
                     judge(&other, matter, &File { tables: Vec::new(), steps: Some(4096) }, &facts) != Says::Lacking
                         || is_part_of(&other.steps()[index], &plan)
                 }
@@ -280,42 +280,42 @@ fn all_of_the_host(plan: &Plan, facts: &Facts) -> bool {
     let of_host = |server: &IpAddr| facts.name_servers.iter().any(|own| own.address == *server);
     plan.steps()
         .iter()
-        .any(|step| matches!(step, Step::ResolvConf(conf) if conf.nameservers().iter().all(of_host)))
+        .any(|step| matches!(step, Step::Inside(_, Inside::ResolvConf(conf)) if conf.nameservers().iter().all(of_host)))
 }
 
 /// Whether a step asks for no more than the steps of a plan that are like it.
 fn is_part_of(step: &Step, plan: &Plan) -> bool {
     let any = |part: &dyn Fn(&Step) -> bool| plan.steps().iter().any(part);
     match step {
-        Step::Veth(_) | Step::Masquerade(_) | Step::Variable(_) => any(&|other| other == step),
-        Step::Command(asked) => any(
-            &|other| matches!(other, Step::Command(had) if had == asked || had.arguments()[1..] == asked.arguments()[1..] && could_be(had.program(), asked.program())),
+        Step::Around(Around::Link(_)) | Step::Around(Around::Masquerade(_)) | Step::Inside(_, Inside::Variable(_)) => any(&|other| other == step),
+        Step::Inside(_, Inside::Command(asked)) => any(
+            &|other| matches!(other, Step::Inside(_, Inside::Command(had)) if had == asked || had.arguments()[1..] == asked.arguments()[1..] && could_be(had.program(), asked.program())),
         ),
-        Step::WorkingDirectory(asked) => {
-            any(&|other| matches!(other, Step::WorkingDirectory(had) if had.plain() == asked.plain()))
+        Step::Inside(_, Inside::WorkingDirectory(asked)) => {
+            any(&|other| matches!(other, Step::Inside(_, Inside::WorkingDirectory(had)) if had.plain() == asked.plain()))
         }
-        Step::ResolvConf(asked) => asked.nameservers().iter().all(|server| {
-            any(&|other| matches!(other, Step::ResolvConf(had) if had.nameservers().contains(server)))
+        Step::Inside(_, Inside::ResolvConf(asked)) => asked.nameservers().iter().all(|server| {
+            any(&|other| matches!(other, Step::Inside(_, Inside::ResolvConf(had)) if had.nameservers().contains(server)))
         }),
-        Step::Address(asked) => any(
-            &|other| matches!(other, Step::Address(had) if had.interface.side() == asked.interface.side() && had.cidr.contains(asked.cidr)),
+        Step::Around(Around::Address(asked)) => any(
+            &|other| matches!(other, Step::Around(Around::Address(had)) if side_of(had.interface) == side_of(asked.interface) && had.cidr.contains(asked.cidr)),
         ),
-        Step::Route(asked) => any(
-            &|other| matches!(other, Step::Route(had) if had.interface.side() == asked.interface.side() && had.to.contains(asked.to)),
+        Step::Around(Around::Route(asked)) => any(
+            &|other| matches!(other, Step::Around(Around::Route(had)) if side_of(had.interface) == side_of(asked.interface) && had.to.contains(asked.to)),
         ),
-        Step::Forward(asked) => common::each_port(asked.ports).all(|port| {
+        Step::Around(Around::Forward(asked)) => common::each_port(asked.ports).all(|port| {
             any(&|other| {
-                matches!(other, Step::Forward(had) if had.protocol == asked.protocol
+                matches!(other, Step::Around(Around::Forward(had)) if had.protocol == asked.protocol
                     && had.host_address.is_none_or(|address| Some(address) == asked.host_address)
                     && common::each_port(had.ports).any(|other| other == port))
             })
         }),
-        Step::Namespace(_)
-        | Step::Hostname(_)
-        | Step::DomainName(_)
-        | Step::PrivatePropagation
-        | Step::Proc
-        | Step::Up(_) => true,
+        Step::Inside(_, Inside::Namespace(_))
+        | Step::Inside(_, Inside::Hostname(_))
+        | Step::Inside(_, Inside::DomainName(_))
+        | Step::Inside(_, Inside::PrivatePropagation)
+        | Step::Inside(_, Inside::Proc)
+        | Step::Around(Around::Up(_)) => true,
     }
 }
 

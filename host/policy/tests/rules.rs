@@ -1,13 +1,15 @@
 //! The rules by example: what an operator writes, what a script asks, what both are told.
 
 use nshost_plan::{
-    Address, AddressFact, Cidr, Command, DefaultRoute, Facts, Family, Forward, Interface, LinkFact, LinkId,
-    LinkName, Masquerade, Namespace, Plan, PortRange, Protocol, Route, Side, Step, UtsName, Variable, Veth,
+    Address, AddressFact, Around, Cidr, Command, ContainerId, DefaultRoute, Facts, Family, Forward, Inside,
+    Interface, InterfaceId, Link, LinkFact, LinkName, Masquerade, Namespace, Plan, PortRange, Protocol,
+    Route, Step, UtsName, Variable,
 };
 use nshost_policy::{Grants, Refusal, RefusalKind, Verdict, check, check_step, lacking, suggest};
 
-const HOST: Side = Side::Host;
-const CONTAINER: Side = Side::Container;
+/// The ends of the first link.
+const HOST: Interface = Interface::Made(InterfaceId(0));
+const CONTAINER: Interface = Interface::Made(InterfaceId(1));
 
 fn name(text: &str) -> LinkName {
     LinkName::try_from(text.to_string()).unwrap()
@@ -17,24 +19,20 @@ fn cidr(text: &str) -> Cidr {
     text.parse().unwrap()
 }
 
-fn end(side: Side) -> Interface {
-    Interface::End(LinkId(0), side)
-}
-
 fn veth(host: &str, container: &str) -> Step {
-    Step::Veth(Veth { host: name(host), container: name(container) })
+    Step::Around(Around::Link(Link::from_host(name(host), name(container))))
 }
 
-fn address(side: Side, text: &str) -> Step {
-    Step::Address(Address { interface: end(side), cidr: cidr(text) })
+fn address(interface: Interface, text: &str) -> Step {
+    Step::Around(Around::Address(Address { interface, cidr: cidr(text) }))
 }
 
-fn route(side: Side, to: &str, via: Option<&str>) -> Step {
-    Step::Route(Route { interface: end(side), to: cidr(to), via: via.map(|via| via.parse().unwrap()) })
+fn route(interface: Interface, to: &str, via: Option<&str>) -> Step {
+    Step::Around(Around::Route(Route { interface, to: cidr(to), via: via.map(|via| via.parse().unwrap()) }))
 }
 
 fn masquerade(source: &str, out: &str) -> Step {
-    Step::Masquerade(Masquerade { source: source.parse().unwrap(), out: name(out) })
+    Step::Around(Around::Masquerade(Masquerade { source: source.parse().unwrap(), out: name(out) }))
 }
 
 fn forward(protocol: Protocol, host: Option<&str>, first: u16, last: u16) -> Forward {
@@ -48,7 +46,7 @@ fn forward(protocol: Protocol, host: Option<&str>, first: u16, last: u16) -> For
 }
 
 fn command(words: &[&str]) -> Step {
-    Step::Command(Command::parse(words.iter().map(ToString::to_string)).unwrap())
+    Inside::Command(Command::parse(words.iter().map(ToString::to_string)).unwrap()).of_first()
 }
 
 fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
@@ -62,7 +60,7 @@ fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
 /// Namespaces of its own, so that nothing is shared.
 fn apart() -> impl Iterator<Item = Step> {
     use Namespace::{Ipc, Mount, Network, Pid, Uts};
-    [Pid, Mount, Network, Uts, Ipc].into_iter().map(Step::Namespace)
+    [Pid, Mount, Network, Uts, Ipc].into_iter().map(|it| Inside::Namespace(it).of_first())
 }
 
 /// One link with an address at each end.
@@ -110,11 +108,11 @@ fn allows(so_far: &Plan, step: &Step, tables: &str) -> bool {
 #[test]
 fn what_stays_inside_needs_no_grant() {
     let inside = plan(apart().chain([
-        Step::Namespace(Namespace::User),
-        Step::PrivatePropagation,
-        Step::Proc,
-        Step::Up(Interface::Loopback),
-        Step::Hostname(UtsName::try_from("inside".to_string()).unwrap()),
+        Inside::Namespace(Namespace::User).of_first(),
+        Inside::PrivatePropagation.of_first(),
+        Inside::Proc.of_first(),
+        Step::Around(Around::Up(Interface::Loopback(ContainerId::FIRST))),
+        Inside::Hostname(UtsName::try_from("inside".to_string()).unwrap()).of_first(),
     ]));
     let checked = check(inside.clone(), &Grants::none(), &facts());
     assert_eq!(checked.outcome.unwrap().into_plan(), inside);
@@ -126,7 +124,8 @@ fn what_stays_inside_needs_no_grant() {
 
 #[test]
 fn a_refusal_says_what_would_allow_it() {
-    let refusal = ask(&plan([Step::Namespace(Namespace::Network)]), &veth("veth0", "eth0"), "").unwrap_err();
+    let refusal = ask(&plan([Inside::Namespace(Namespace::Network).of_first()]), &veth("veth0", "eth0"), "")
+        .unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::Denied);
     assert_eq!((refusal.step, refusal.capability), (Some(1), "link"));
     assert_eq!(refusal.subject, "veth veth0 (host) — eth0 (container)");
@@ -141,7 +140,7 @@ fn a_refusal_says_what_would_allow_it() {
         hint(&masquerade("169.254.1.2", "eth0")),
         "[[masquerade]]\nsource = \"169.254.1.2/32\"\nout = \"eth0\""
     );
-    let forwarded = Step::Forward(forward(Protocol::Udp, Some("192.0.2.7"), 53, 54));
+    let forwarded = Step::Around(Around::Forward(forward(Protocol::Udp, Some("192.0.2.7"), 53, 54)));
     assert_eq!(
         hint(&forwarded),
         "[[forward]]\nprotocol = \"udp\"\nhost-address = \"192.0.2.7\"\nports = \"53-54\""
@@ -152,7 +151,7 @@ fn a_refusal_says_what_would_allow_it() {
 #[test]
 fn a_verdict_names_the_rule() {
     let tables = "\n[[link]]\nkind = 'veth'\nhost-name = 'veth*'\n\n[[link]]\nkind = 'veth'\nhost-name = 'veth9'\ndeny = true\n";
-    let so_far = plan([Step::Namespace(Namespace::Network)]);
+    let so_far = plan([Inside::Namespace(Namespace::Network).of_first()]);
     let rule = ask(&so_far, &veth("veth0", "x"), tables).unwrap().rule;
     assert_eq!(rule, "grants.toml:3 [[link]] kind = \"veth\", host-name = \"veth*\"");
     let refusal = ask(&so_far, &veth("veth9", "x"), tables).unwrap_err();
@@ -162,15 +161,18 @@ fn a_verdict_names_the_rule() {
         refusal.hint,
         format!("# {named} denies it, and a denial beats every grant: take that table out")
     );
-    let checked =
-        check(plan([Step::Namespace(Namespace::Network), veth("a", "b")]), &grants(tables), &facts());
+    let checked = check(
+        plan([Inside::Namespace(Namespace::Network).of_first(), veth("a", "b")]),
+        &grants(tables),
+        &facts(),
+    );
     assert_eq!(checked.verdicts[1].rule, "no [[link]] table allows it");
     assert!(!checked.verdicts[1].allowed && checked.verdicts[0].allowed);
 }
 
 #[test]
 fn namespaces_are_free_until_some_are_listed() {
-    let (so_far, step) = (Plan::default(), Step::Namespace(Namespace::Time));
+    let (so_far, step) = (Plan::default(), Inside::Namespace(Namespace::Time).of_first());
     let user = "[[namespace]]\nkinds = ['user']\n";
     assert!(allows(&so_far, &step, ""));
     assert!(allows(&so_far, &step, &format!("{user}deny = true\n")));
@@ -188,7 +190,7 @@ fn namespaces_are_free_until_some_are_listed() {
 #[test]
 fn max_counts_the_links_that_match() {
     let two = "[[link]]\nkind = 'veth'\nhost-name = 'v*'\nmax = 2\n";
-    let one = plan([Step::Namespace(Namespace::Network), veth("v0", "a"), veth("w0", "b")]);
+    let one = plan([Inside::Namespace(Namespace::Network).of_first(), veth("v0", "a"), veth("w0", "b")]);
     assert!(allows(&one, &veth("v1", "c"), two));
     let mut full = one.clone();
     full.push(veth("v1", "c")).unwrap();
@@ -235,10 +237,14 @@ fn forwards_by_port_and_address() {
     let on = |host: &str, ports: &str, deny: &str| {
         format!("[[forward]]\nprotocol = 'tcp'\nhost-address = '{host}'\nports = '{ports}'\n{deny}\n")
     };
-    let tcp = |host, first, last| Step::Forward(forward(Protocol::Tcp, host, first, last));
+    let tcp = |host, first, last| Step::Around(Around::Forward(forward(Protocol::Tcp, host, first, last)));
     assert!(allows(&so_far, &tcp(None, 80, 89), &on("*", "80-90", "")));
     assert!(!allows(&so_far, &tcp(None, 80, 91), &on("*", "80-90", "")));
-    assert!(!allows(&so_far, &Step::Forward(forward(Protocol::Udp, None, 80, 80)), &on("*", "80", "")));
+    assert!(!allows(
+        &so_far,
+        &Step::Around(Around::Forward(forward(Protocol::Udp, None, 80, 80))),
+        &on("*", "80", "")
+    ));
     assert!(allows(&so_far, &tcp(Some("192.0.2.7"), 80, 80), &on("*", "80", "")));
     assert!(allows(&so_far, &tcp(Some("192.0.2.7"), 80, 80), &on("192.0.2.7", "80", "")));
     assert!(!allows(&so_far, &tcp(None, 80, 80), &on("192.0.2.7", "80", "")));
@@ -308,12 +314,15 @@ fn what_the_host_has_is_not_taken_even_with_open_grants() {
         "the host has no interface wlan0; it has \"lo\", \"eth0\""
     );
     assert_eq!(
-        ask(Step::Forward(forward(Protocol::Tcp, None, 85, 85))),
+        ask(Step::Around(Around::Forward(forward(Protocol::Tcp, None, 85, 85)))),
         "another container has tcp 80-90; choose other ports"
     );
-    assert_eq!(ask(Step::Forward(forward(Protocol::Tcp, Some("127.0.0.1"), 85, 85))), "");
+    assert_eq!(ask(Step::Around(Around::Forward(forward(Protocol::Tcp, Some("127.0.0.1"), 85, 85)))), "");
     let stranger = "the host does not have 192.0.2.8; leave the address out for all that it has";
-    assert_eq!(not_there(Step::Forward(forward(Protocol::Udp, Some("192.0.2.8"), 53, 53))), stranger);
+    assert_eq!(
+        not_there(Step::Around(Around::Forward(forward(Protocol::Udp, Some("192.0.2.8"), 53, 53)))),
+        stranger
+    );
 }
 
 #[test]
@@ -328,10 +337,10 @@ fn a_suggestion_is_the_file_that_one_would_write() {
     steps.extend([
         route(CONTAINER, "0.0.0.0/0", Some("169.254.1.1")),
         masquerade("169.254.1.2", "eth0"),
-        Step::Forward(forward(Protocol::Tcp, None, 81, 85)),
-        Step::Forward(forward(Protocol::Tcp, None, 80, 80)),
-        Step::Forward(forward(Protocol::Udp, None, 80, 80)),
-        Step::Forward(forward(Protocol::Udp, None, 82, 82)),
+        Step::Around(Around::Forward(forward(Protocol::Tcp, None, 81, 85))),
+        Step::Around(Around::Forward(forward(Protocol::Tcp, None, 80, 80))),
+        Step::Around(Around::Forward(forward(Protocol::Udp, None, 80, 80))),
+        Step::Around(Around::Forward(forward(Protocol::Udp, None, 82, 82))),
         command(&["/bin/bash"]),
     ]);
     let (plan, facts) = (plan(steps), facts());
@@ -388,9 +397,9 @@ fn a_joined_rule_makes_others_needless() {
     let mut steps: Vec<Step> = linked().into();
     steps.extend([
         address(CONTAINER, "fd00::2/64"),
-        Step::Forward(six),
-        Step::Forward(forward(Protocol::Tcp, None, 80, 80)),
-        Step::Forward(forward(Protocol::Tcp, None, 81, 81)),
+        Step::Around(Around::Forward(six)),
+        Step::Around(Around::Forward(forward(Protocol::Tcp, None, 80, 80))),
+        Step::Around(Around::Forward(forward(Protocol::Tcp, None, 81, 81))),
     ]);
     let suggested = suggest(&plan(steps), &facts()).to_toml();
     assert!(suggested.ends_with("\n\n[[forward]]\nprotocol = \"tcp\"\nports = \"80-81\"\n"), "{suggested}");
@@ -399,7 +408,8 @@ fn a_joined_rule_makes_others_needless() {
 
 #[test]
 fn a_plan_has_no_more_steps_than_were_granted() {
-    let variable = |n: u32| Step::Variable(Variable::new(format!("V{n}"), String::new()).unwrap());
+    let variable =
+        |n: u32| Inside::Variable(Variable::new(format!("V{n}"), String::new()).unwrap()).of_first();
     let long = plan(apart().chain((0..295).map(variable)));
     let refused = check(long.clone(), &Grants::open(), &facts()).outcome.unwrap_err();
     assert_eq!((refused.refusals.len(), refused.refusals[0].step), (44, Some(256)));

@@ -1,6 +1,6 @@
 //! What a plan leaves out, so that its command would be in the host's namespace, takes a grant.
 
-use nshost_plan::{Facts, Namespace, Plan, Step};
+use nshost_plan::{Facts, Inside, Namespace, Plan};
 use nshost_policy::{Checked, Grants, Refusal, RefusalKind, check, lacking, shared, suggest};
 
 use Namespace::{Cgroup, Ipc, Mount, Network, Pid, Time, User, Uts};
@@ -10,7 +10,7 @@ const CONFINING: [Namespace; 5] = [Pid, Mount, Network, Uts, Ipc];
 /// A plan with all of these but some.
 fn without(missing: &[Namespace]) -> Plan {
     let own = CONFINING.into_iter().filter(|kind| !missing.contains(kind));
-    Plan::try_from(own.map(Step::Namespace).collect::<Vec<_>>()).unwrap()
+    Plan::try_from(own.map(|it| Inside::Namespace(it).of_first()).collect::<Vec<_>>()).unwrap()
 }
 
 fn grants(tables: &str) -> Grants {
@@ -79,7 +79,8 @@ fn what_keeps_all_five_apart_needs_none() {
     assert!(none.outcome.is_ok() && none.verdicts.iter().all(|verdict| verdict.capability == "namespace"));
     assert_eq!(suggest(&plan, &Facts::default()), Grants::none());
     // The other three are free to be shared, and keep nothing else apart.
-    let others = Plan::try_from([User, Cgroup, Time].map(Step::Namespace).to_vec()).unwrap();
+    let others =
+        Plan::try_from([User, Cgroup, Time].map(|it| Inside::Namespace(it).of_first()).to_vec()).unwrap();
     assert_eq!(refusals(&others, "").len(), 5);
 }
 

@@ -6,7 +6,7 @@ use common::plans;
 use nshost_plan::{FactsRead, Plan, codec};
 use nshost_policy::{
     Grants,
-    wire::{Answer, Failure, Level, LogLine, MAX_LINES, Question, ScriptError, Used},
+    wire::{Answer, Asked, Failure, Level, LogLine, MAX_LINES, Question, ScriptError, Used},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -37,7 +37,7 @@ fn failure() -> impl Strategy<Value = Failure> {
     ];
     prop_oneof![
         (script, option::of(text()), option::of(plans::plan())).prop_map(|(why, at, plan)| {
-            let asked = plan.and_then(|plan| plan.steps().first().cloned()).map(Box::new);
+            let asked = plan.and_then(|plan| Some(Box::new(Asked::of(&plan, plan.steps().last()?))));
             Failure::Script { why, at, asked }
         }),
         (text(), option::of(text())).prop_map(|(message, at)| Failure::Panic { message, at }),

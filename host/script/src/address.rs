@@ -1,6 +1,6 @@
 //! `nshost:setup/address`: addresses on interfaces.
 
-use nshost_plan::{Address, Step};
+use nshost_plan::{Address, Around};
 use wasmtime::component::Resource;
 
 use crate::{
@@ -13,6 +13,6 @@ impl Host for State {
     fn add(&mut self, endpoint: Resource<Endpoint>, address: String) -> Asked {
         self.call(address.as_str())?;
         let interface = interface(&endpoint)?;
-        self.ask(address.parse().map(|cidr| Step::Address(Address { interface, cidr })))
+        self.ask_around(address.parse().map(|cidr| Around::Address(Address { interface, cidr })))
     }
 }

@@ -1,6 +1,6 @@
 //! `nshost:setup/container`: namespaces, hostname, domain name.
 
-use nshost_plan::{Namespace, Step, UtsName};
+use nshost_plan::{Inside, Namespace, UtsName};
 
 use crate::{
     bindings::nshost::setup::container::Host,
@@ -10,7 +10,7 @@ use crate::{
 impl State {
     fn unshare(&mut self, kind: Namespace) -> Asked {
         self.call(())?;
-        self.ask(Ok(Step::Namespace(kind)))
+        self.ask_inside(Ok(Inside::Namespace(kind)))
     }
 }
 
@@ -49,11 +49,11 @@ impl Host for State {
 
     fn hostname(&mut self, name: String) -> Asked {
         self.call(name.as_str())?;
-        self.ask(UtsName::try_from(name).map(Step::Hostname))
+        self.ask_inside(UtsName::try_from(name).map(Inside::Hostname))
     }
 
     fn domain_name(&mut self, name: String) -> Asked {
         self.call(name.as_str())?;
-        self.ask(UtsName::try_from(name).map(Step::DomainName))
+        self.ask_inside(UtsName::try_from(name).map(Inside::DomainName))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use nshost_plan::{Limits, Step, show};
-use nshost_policy::wire::{Failure, ScriptError};
+use nshost_plan::{Limits, show};
+use nshost_policy::wire::{Asked, Failure, ScriptError};
 use wasmtime::Trap;
 
 use crate::{
@@ -81,7 +81,7 @@ fn in_words(trap: Trap, error: &wasmtime::Error) -> String {
 }
 
 /// What `setup` returned, shortened; `taken` is what it was told last that somebody has, and in which words.
-pub(crate) fn of_script(gave_up: types::Failure, taken: Option<(String, Step)>) -> Failure {
+pub(crate) fn of_script(gave_up: types::Failure, taken: Option<(String, Asked)>) -> Failure {
     let why = match gave_up.why {
         Error::Denied(Denial { capability, subject, hint }) => {
             ScriptError::Denied { capability: clip(&capability), subject: clip(&subject), hint: clip(&hint) }

@@ -1,6 +1,6 @@
 //! `nshost:setup/nat`: masquerade and port forwards.
 
-use nshost_plan::{Forward, LinkName, Masquerade, PortRange, Protocol, Step};
+use nshost_plan::{Around, Forward, LinkName, Masquerade, PortRange, Protocol};
 
 use crate::{
     bindings::nshost::setup::nat::{self, Host},
@@ -12,7 +12,7 @@ impl Host for State {
         self.call((source.as_str(), out.as_str()))?;
         let masquerade =
             address(&source).and_then(|source| LinkName::try_from(out).map(|out| Masquerade { source, out }));
-        self.ask(masquerade.map(Step::Masquerade))
+        self.ask_around(masquerade.map(Around::Masquerade))
     }
 
     fn forward(
@@ -37,6 +37,6 @@ impl Host for State {
                 to_port,
             })
         };
-        self.ask(forward().map(Step::Forward))
+        self.ask_around(forward().map(Around::Forward))
     }
 }

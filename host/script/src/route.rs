@@ -1,6 +1,6 @@
 //! `nshost:setup/route`: routes on the side where the interface is.
 
-use nshost_plan::{Interface, Route, Step};
+use nshost_plan::{Around, Interface, Route};
 use wasmtime::component::Resource;
 
 use crate::{
@@ -13,7 +13,7 @@ impl Host for State {
     fn add(&mut self, endpoint: Resource<Endpoint>, destination: String, via: Option<String>) -> Asked {
         self.call((destination.as_str(), &via))?;
         let route = route(interface(&endpoint)?, &destination, via.as_deref());
-        self.ask(route.map(Step::Route))
+        self.ask_around(route.map(Around::Route))
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Code, FactKind, Facts, FactsRead, Plan, Step, show};
+use nshost_plan::{Around, Code, ContainerId, FactKind, Facts, FactsRead, Inside, Plan, Step, show};
 use nshost_policy::{
     Grants, Refusal, RefusalKind, check_step,
-    wire::{Level, LogLine, Question},
+    wire::{self, Level, LogLine, Question},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) log: Vec<LogLine>,
     pub(crate) wasi: Inert,
     /// What was asked for last of all that was taken.
-    pub(crate) taken: Option<(String, Step)>,
+    pub(crate) taken: Option<(String, wire::Asked)>,
 }
 
 impl State {
@@ -50,14 +50,24 @@ impl State {
         Ok(self.budget.copy(copied.bytes())?)
     }
 
+    /// What is to happen in the container.
+    pub(crate) fn ask_inside(&mut self, inside: Result<Inside, nshost_plan::Error>) -> Asked {
+        self.ask(inside.map(|inside| Step::Inside(ContainerId::FIRST, inside)))
+    }
+
+    /// What is to happen around it.
+    pub(crate) fn ask_around(&mut self, around: Result<Around, nshost_plan::Error>) -> Asked {
+        self.ask(around.map(Step::Around))
+    }
+
     /// Adds a step to the plan, if it is well formed, fits, and is granted.
-    pub(crate) fn ask(&mut self, step: Result<Step, nshost_plan::Error>) -> Asked {
+    fn ask(&mut self, step: Result<Step, nshost_plan::Error>) -> Asked {
         let fitting = step.and_then(|step| self.plan.fits(&step).map(|()| step));
         let step = match fitting {
             Ok(step) => step,
             Err(error) => return Ok(Err(invalid(error))),
         };
-        if let Step::ResolvConf(_) = step {
+        if let Step::Inside(_, Inside::ResolvConf(_)) = step {
             // Whether it is granted may depend on whom the host asks.
             self.note(FactKind::NameServers);
         }
@@ -68,7 +78,7 @@ impl State {
         if let Err(refusal) = check_step(&self.plan, &step, &self.grants, &self.facts) {
             self.note_refusal(&step, refusal.kind);
             if refusal.kind == RefusalKind::Conflict {
-                self.taken = Some((refusal.subject.clone(), step));
+                self.taken = Some((refusal.subject.clone(), wire::Asked::of(&self.plan, &step)));
             }
             return Ok(Err(refused(refusal)));
         }
@@ -82,20 +92,24 @@ impl State {
             return;
         }
         let facts: &[FactKind] = match step {
-            Step::Veth(_) | Step::Masquerade(_) => &[FactKind::Links],
-            Step::Address(_) | Step::Route(_) => &[FactKind::Addresses, FactKind::DefaultRoutes],
-            Step::Forward(_) => &[FactKind::Forwards, FactKind::Addresses],
-            Step::Namespace(_) => &[FactKind::Kernel],
-            // What is refused of these is so on every host; what was typed always counts as looked at.
-            Step::Hostname(_)
-            | Step::DomainName(_)
-            | Step::PrivatePropagation
-            | Step::Proc
-            | Step::ResolvConf(_)
-            | Step::Command(_)
-            | Step::Variable(_)
-            | Step::WorkingDirectory(_)
-            | Step::Up(_) => &[],
+            Step::Inside(_, inside) => match inside {
+                Inside::Namespace(_) => &[FactKind::Kernel],
+                // What is refused of these is so on every host; what was typed always counts as looked at.
+                Inside::Hostname(_)
+                | Inside::DomainName(_)
+                | Inside::PrivatePropagation
+                | Inside::Proc
+                | Inside::ResolvConf(_)
+                | Inside::Command(_)
+                | Inside::Variable(_)
+                | Inside::WorkingDirectory(_) => &[],
+            },
+            Step::Around(around) => match around {
+                Around::Link(_) | Around::Masquerade(_) => &[FactKind::Links],
+                Around::Address(_) | Around::Route(_) => &[FactKind::Addresses, FactKind::DefaultRoutes],
+                Around::Forward(_) => &[FactKind::Forwards, FactKind::Addresses],
+                Around::Up(_) => &[],
+            },
         };
         self.note(FactKind::Rootless);
         facts.iter().for_each(|kind| self.note(*kind));

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use nshost_plan::{FactKind, FactsRead, LinkFact, NameServer, Step, show};
+use nshost_plan::{Around, FactKind, FactsRead, Inside, LinkFact, NameServer, Step, show};
 use nshost_policy::{
     Grants,
     wire::{Failure, Level, LogLine, ScriptError},
@@ -206,7 +206,9 @@ fn what_is_taken_is_told_with_the_step_that_asked_for_it() {
         }
         other => panic!("{other:?}"),
     };
-    assert!(matches!(asked("").as_deref(), Some(Step::Veth(veth)) if veth.host.as_str() == "eth0"));
+    assert!(
+        matches!(asked("").map(|asked| asked.step), Some(Step::Around(Around::Link(link))) if link.ends()[0].name.as_str() == "eth0")
+    );
     assert_eq!(asked("(i32.store (i32.const 36) (i32.const 3))"), None, "another subject");
 }
 
@@ -234,7 +236,7 @@ fn a_refused_step_is_not_in_the_plan() {
             (i32.const 16))"#,
     );
     let plan = evaluate(&module, &question()).outcome.unwrap();
-    assert!(matches!(plan.steps(), [Step::Namespace(_)]), "{:?}", plan.steps());
+    assert!(matches!(plan.steps(), [Step::Inside(_, Inside::Namespace(_))]), "{:?}", plan.steps());
 }
 
 #[test]

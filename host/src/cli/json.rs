@@ -1,44 +1,57 @@
 //! Plans and refusals as JSON, for machines. Keys and values are stable; new ones may be added.
 
-use nshost_plan::{Interface, Plan, Step, show};
+use nshost_plan::{Around, Inside, Interface, Link, Place, Plan, Step, show};
 use nshost_policy::{Refusal, RefusalKind};
 use serde_json::{Value, json};
 
 /// A step: its kind, its data, and the words that people read.
 pub fn step(plan: &Plan, item: &Step) -> Value {
-    let interface = |interface: &Interface| json!({ "side": interface.side().name(), "name": plan.interface_name(*interface) });
     let (kind, data) = match item {
-        Step::Namespace(kind) => ("namespace", json!({ "kind": kind.name() })),
-        Step::Hostname(name) => ("hostname", json!({ "name": name.as_str() })),
-        Step::DomainName(name) => ("domain-name", json!({ "name": name.as_str() })),
-        Step::PrivatePropagation => ("private-propagation", json!({})),
-        Step::Proc => ("proc", json!({})),
-        Step::ResolvConf(conf) => ("resolv-conf", json!({ "nameservers": conf.nameservers() })),
-        Step::Command(command) => {
+        Step::Inside(_, inside) => of_inside(inside),
+        Step::Around(around) => of_around(plan, around),
+    };
+    json!({ "step": kind, "data": data, "text": show::step(plan, item) })
+}
+
+fn of_inside(inside: &Inside) -> (&'static str, Value) {
+    match inside {
+        Inside::Namespace(kind) => ("namespace", json!({ "kind": kind.name() })),
+        Inside::Hostname(name) => ("hostname", json!({ "name": name.as_str() })),
+        Inside::DomainName(name) => ("domain-name", json!({ "name": name.as_str() })),
+        Inside::PrivatePropagation => ("private-propagation", json!({})),
+        Inside::Proc => ("proc", json!({})),
+        Inside::ResolvConf(conf) => ("resolv-conf", json!({ "nameservers": conf.nameservers() })),
+        Inside::Command(command) => {
             let words: Vec<&str> = command.arguments().iter().map(|word| word.as_str()).collect();
             ("command", json!({ "argv": words }))
         }
-        Step::Variable(variable) => {
+        Inside::Variable(variable) => {
             ("variable", json!({ "name": variable.name(), "value": variable.value() }))
         }
-        Step::WorkingDirectory(path) => ("working-directory", json!({ "path": path.as_str() })),
-        Step::Veth(veth) => (
-            "link",
-            json!({ "kind": "veth", "host-name": veth.host.as_str(), "container-name": veth.container.as_str() }),
-        ),
-        Step::Address(address) => (
+        Inside::WorkingDirectory(path) => ("working-directory", json!({ "path": path.as_str() })),
+    }
+}
+
+fn of_around(plan: &Plan, around: &Around) -> (&'static str, Value) {
+    let interface = |interface: &Interface| {
+        let side = plan.place(*interface).map(Place::name);
+        json!({ "side": side, "name": plan.interface_name(*interface) })
+    };
+    match around {
+        Around::Link(link) => ("link", of_link(link)),
+        Around::Address(address) => (
             "address",
             json!({ "interface": interface(&address.interface), "address": address.cidr.to_string() }),
         ),
-        Step::Up(end) => ("up", json!({ "interface": interface(end) })),
-        Step::Route(route) => (
+        Around::Up(end) => ("up", json!({ "interface": interface(end) })),
+        Around::Route(route) => (
             "route",
             json!({ "interface": interface(&route.interface), "to": route.to.to_string(), "via": route.via }),
         ),
-        Step::Masquerade(masquerade) => {
+        Around::Masquerade(masquerade) => {
             ("masquerade", json!({ "source": masquerade.source, "out": masquerade.out.as_str() }))
         }
-        Step::Forward(forward) => (
+        Around::Forward(forward) => (
             "forward",
             json!({
                 "protocol": forward.protocol.name(),
@@ -48,8 +61,14 @@ pub fn step(plan: &Plan, item: &Step) -> Value {
                 "to-port": forward.to_port,
             }),
         ),
-    };
-    json!({ "step": kind, "data": data, "text": show::step(plan, item) })
+    }
+}
+
+/// Its kind, and the name of each end by the place where it lives.
+fn of_link(link: &Link) -> Value {
+    let names = link.ends().iter().map(|end| (format!("{}-name", end.at), json!(end.name.as_str())));
+    let kind = ("kind".to_string(), json!(link.kind()));
+    Value::Object([kind].into_iter().chain(names).collect())
 }
 
 /// A refusal; its step is null where a namespace would be shared that no step asks for.

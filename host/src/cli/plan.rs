@@ -7,8 +7,8 @@ use nshost_kernel::{
     process::rootless,
 };
 use nshost_ledger::{Directory, Ledger, Life, Standing};
-use nshost_plan::{FactKind, Facts, Namespace, Plan, Step, Topology, show};
-use nshost_policy::{self as policy, Grants};
+use nshost_plan::{FactKind, Facts, Namespace, Plan, Topology, show};
+use nshost_policy::{self as policy, Grants, wire::Asked};
 use serde_json::json;
 
 use crate::{
@@ -72,7 +72,7 @@ pub fn run(arguments: Arguments) -> Result<u8, Failure> {
     // Who this is decides where the cache lies, and a private host changes that.
     let cache = Cache::open();
     let (facts, ledger, impossible) = host_facts(&request, arguments.as_root)?;
-    let who_has = |step: &Step| ledger.as_ref()?.occupant(step).ok().flatten();
+    let who_has = |asked: &Asked| ledger.as_ref()?.occupant(&asked.step, asked.place).ok().flatten();
     let opinion = match has_grants && !arguments.suggest_grants {
         true => decide::opinion_under_grants(&request, &cache, &facts, &who_has),
         false => decide::opinion(&request.module, &request.grants, &cache, &facts, request.manner, &who_has),

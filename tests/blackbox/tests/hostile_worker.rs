@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 use blackbox::Scratch;
-use nshost_plan::{FactsRead, Namespace, Plan, Step, Veth, codec};
+use nshost_plan::{Around, FactsRead, Inside, Link, Namespace, Plan, Step, codec};
 use nshost_policy::wire::{Answer, Level, LogLine, Used};
 use support::{Census, Host, Output, component, programs, root_or_skip};
 
@@ -61,7 +61,7 @@ fn bytes_that_are_no_answer_end_the_launch() -> Result<()> {
         return Ok(());
     }
     let host = Host::new()?;
-    let good = answer(vec![Step::Namespace(Namespace::Uts)], "hello");
+    let good = answer(vec![Inside::Namespace(Namespace::Uts).of_first()], "hello");
     let cut = &good[..good.len() / 2];
     let cases: [(&str, &[u8]); 6] = [
         ("nothing", b""),
@@ -86,8 +86,11 @@ fn a_step_that_policy_refuses_is_refused_whatever_the_worker_says() -> Result<()
     }
     let host = Host::new()?;
     let name = |name: &str| name.to_string().try_into().expect("a name");
-    let veth = Veth { host: name("evil0"), container: name("evil1") };
-    let bytes = answer(vec![Step::Namespace(Namespace::Network), Step::Veth(veth)], "\u{1b}[2Jgranted");
+    let veth = Link::from_host(name("evil0"), name("evil1"));
+    let bytes = answer(
+        vec![Inside::Namespace(Namespace::Network).of_first(), Step::Around(Around::Link(veth))],
+        "\u{1b}[2Jgranted",
+    );
     let output = run_with_worker(&host, ANSWER, &[("bytes", &bytes)])?;
     assert_eq!(output.code(), DENIED, "{}", output.text());
     assert!(output.stderr.contains("evil0"), "{}", output.text());
@@ -102,9 +105,10 @@ fn more_than_one_answer_changes_nothing() -> Result<()> {
     }
     let host = Host::new()?;
     let name = |name: &str| name.to_string().try_into().expect("a name");
-    let veth = Veth { host: name("evil0"), container: name("evil1") };
-    let refused = answer(vec![Step::Namespace(Namespace::Network), Step::Veth(veth)], "");
-    let empty = answer(vec![Step::Namespace(Namespace::Uts)], "");
+    let veth = Link::from_host(name("evil0"), name("evil1"));
+    let refused =
+        answer(vec![Inside::Namespace(Namespace::Network).of_first(), Step::Around(Around::Link(veth))], "");
+    let empty = answer(vec![Inside::Namespace(Namespace::Uts).of_first()], "");
     let both = [refused, empty].concat();
     let output = run_with_worker(&host, &format!("{ANSWER}; cat bytes >&0"), &[("bytes", &both)])?;
     assert_eq!(output.code(), DENIED, "{}", output.text());

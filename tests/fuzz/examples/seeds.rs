@@ -3,10 +3,7 @@
 use std::{fs, io, path::Path};
 
 use nshost_fuzz::grants;
-use nshost_plan::{
-    AbsolutePath, Cidr, Command, FactsRead, Interface, LinkId, LinkName, Namespace, Plan, ResolvConf, Route,
-    Side, Step, UtsName, Variable, Veth, codec,
-};
+use nshost_plan::{AbsolutePath, Around, Cidr, Command, ContainerId, FactsRead, Inside, Interface, InterfaceId, Link, LinkName, Namespace, Plan, ResolvConf, Route, Step, UtsName, Variable, codec};
 use nshost_policy::wire::{Answer, Failure, Level, LogLine, ScriptError, Used};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     codec::write_frame(&mut frames, &codec::encode(&answer(Ok(inside))))?;
     codec::write_frame(&mut frames, b"")?;
     write("frames", &frames)?;
-    let unfit = codec::encode(&[Step::Namespace(Namespace::User), Step::Namespace(Namespace::User)].to_vec());
+    let unfit = codec::encode(&[Inside::Namespace(Namespace::User).of_first(), Inside::Namespace(Namespace::User).of_first()].to_vec());
     write("steps-twice", &unfit)
         .and_then(|()| write("frame-too-long", &u32::MAX.to_le_bytes()))
         .map_err(|error: io::Error| error.into())
@@ -35,35 +32,35 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn inside() -> Result<Plan, nshost_plan::Error> {
     let text = ToString::to_string;
-    let mut steps: Vec<Step> = Namespace::ALL.into_iter().map(Step::Namespace).collect();
+    let mut steps: Vec<Step> = Namespace::ALL.into_iter().map(|it| Inside::Namespace(it).of_first()).collect();
     steps.extend([
-        Step::Hostname(UtsName::try_from(text("In Namespace"))?),
-        Step::DomainName(UtsName::try_from(text("example"))?),
-        Step::PrivatePropagation,
-        Step::Proc,
-        Step::ResolvConf(ResolvConf::try_from(vec![std::net::IpAddr::from([192, 0, 2, 1])])?),
-        Step::Variable(Variable::new(text("TERM"), text("xterm"))?),
-        Step::WorkingDirectory(AbsolutePath::try_from(text("/tmp"))?),
-        Step::Up(Interface::Loopback),
-        Step::Command(Command::parse(["/bin/sh", "-c", "id"].map(String::from))?),
+        Inside::Hostname(UtsName::try_from(text("In Namespace"))?).of_first(),
+        Inside::DomainName(UtsName::try_from(text("example"))?).of_first(),
+        Inside::PrivatePropagation.of_first(),
+        Inside::Proc.of_first(),
+        Inside::ResolvConf(ResolvConf::try_from(vec![std::net::IpAddr::from([192, 0, 2, 1])])?).of_first(),
+        Inside::Variable(Variable::new(text("TERM"), text("xterm"))?).of_first(),
+        Inside::WorkingDirectory(AbsolutePath::try_from(text("/tmp"))?).of_first(),
+        Step::Around(Around::Up(Interface::Loopback(ContainerId::FIRST))),
+        Inside::Command(Command::parse(["/bin/sh", "-c", "id"].map(String::from))?).of_first(),
     ]);
     Plan::try_from(steps)
 }
 
 fn v6() -> Result<Plan, nshost_plan::Error> {
     let name = |text: &str| LinkName::try_from(text.to_string());
-    let end = |side| Interface::End(LinkId(0), side);
-    let address = |side, cidr: Cidr| Step::Address(nshost_plan::Address { interface: end(side), cidr });
+    let (host, container) = (Interface::Made(InterfaceId(0)), Interface::Made(InterfaceId(1)));
+    let address = |interface, cidr: Cidr| Step::Around(Around::Address(nshost_plan::Address { interface, cidr }));
     let via = Some("fd00::1/128".parse::<Cidr>()?.address());
-    let route = Route { interface: end(Side::Container), to: "fd00:1::/32".parse()?, via };
+    let route = Route { interface: container, to: "fd00:1::/32".parse()?, via };
     Plan::try_from(vec![
-        Step::Namespace(Namespace::Network),
-        Step::Veth(Veth { host: name("h")?, container: name("c")? }),
-        address(Side::Host, "fd00::1/64".parse()?),
-        address(Side::Container, "fd00::2/64".parse()?),
-        Step::Up(end(Side::Host)),
-        Step::Up(end(Side::Container)),
-        Step::Route(route),
+        Inside::Namespace(Namespace::Network).of_first(),
+        Step::Around(Around::Link(Link::from_host(name("h")?, name("c")?))),
+        address(host, "fd00::1/64".parse()?),
+        address(container, "fd00::2/64".parse()?),
+        Step::Around(Around::Up(host)),
+        Step::Around(Around::Up(container)),
+        Step::Around(Around::Route(route)),
     ])
 }
 

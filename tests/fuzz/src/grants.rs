@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use nshost_plan::{
-    AbsolutePath, Address, Command, Facts, Forward, Interface, LinkFact, LinkId, LinkName, Masquerade,
-    Namespace, Plan, PortRange, Protocol, ResolvConf, Route, Side, Step, Variable, Veth, codec,
+    AbsolutePath, Address, Around, Command, Facts, Forward, Inside, Interface, InterfaceId, Link, LinkFact,
+    LinkName, Masquerade, Namespace, Plan, PortRange, Protocol, ResolvConf, Route, Step, Variable, codec,
 };
 use nshost_policy::{Grants, RefusalKind, check, lacking, shared};
 
@@ -56,30 +56,36 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| plan().expect("the plan is well f
 /// The plan that grants are asked about.
 pub fn plan() -> Result<Plan, nshost_plan::Error> {
     let name = |text: &str| LinkName::try_from(text.to_string());
-    let (host, container) =
-        (Interface::End(LinkId(0), Side::Host), Interface::End(LinkId(0), Side::Container));
+    let (host, container) = (Interface::Made(InterfaceId(0)), Interface::Made(InterfaceId(1)));
     let inside = std::net::IpAddr::from([169, 254, 1, 2]);
     let forward = |host_address, first, last| {
         let ports = PortRange::new(first, last)?;
-        Ok(Step::Forward(Forward { protocol: Protocol::Tcp, host_address, ports, to: inside, to_port: 80 }))
+        Ok(Step::Around(Around::Forward(Forward {
+            protocol: Protocol::Tcp,
+            host_address,
+            ports,
+            to: inside,
+            to_port: 80,
+        })))
     };
     let steps = [
-        Step::Namespace(Namespace::Network),
-        Step::Namespace(Namespace::Time),
-        Step::Namespace(Namespace::Mount),
-        Step::PrivatePropagation,
-        Step::ResolvConf(ResolvConf::try_from(vec![inside, std::net::IpAddr::from([9, 9, 9, 9])])?),
-        Step::Variable(Variable::new("LD_PRELOAD".to_string(), "/tmp/x".to_string())?),
-        Step::WorkingDirectory(AbsolutePath::try_from("/srv".to_string())?),
-        Step::Veth(Veth { host: name("veth0")?, container: name("veth1")? }),
-        Step::Address(Address { interface: host, cidr: "169.254.1.1/30".parse()? }),
-        Step::Address(Address { interface: container, cidr: "169.254.1.2/30".parse()? }),
-        Step::Route(Route { interface: container, to: "0.0.0.0/0".parse()?, via: None }),
-        Step::Route(Route { interface: host, to: "10.0.0.0/8".parse()?, via: Some(inside) }),
-        Step::Masquerade(Masquerade { source: inside, out: name("eth0")? }),
+        Inside::Namespace(Namespace::Network).of_first(),
+        Inside::Namespace(Namespace::Time).of_first(),
+        Inside::Namespace(Namespace::Mount).of_first(),
+        Inside::PrivatePropagation.of_first(),
+        Inside::ResolvConf(ResolvConf::try_from(vec![inside, std::net::IpAddr::from([9, 9, 9, 9])])?)
+            .of_first(),
+        Inside::Variable(Variable::new("LD_PRELOAD".to_string(), "/tmp/x".to_string())?).of_first(),
+        Inside::WorkingDirectory(AbsolutePath::try_from("/srv".to_string())?).of_first(),
+        Step::Around(Around::Link(Link::from_host(name("veth0")?, name("veth1")?))),
+        Step::Around(Around::Address(Address { interface: host, cidr: "169.254.1.1/30".parse()? })),
+        Step::Around(Around::Address(Address { interface: container, cidr: "169.254.1.2/30".parse()? })),
+        Step::Around(Around::Route(Route { interface: container, to: "0.0.0.0/0".parse()?, via: None })),
+        Step::Around(Around::Route(Route { interface: host, to: "10.0.0.0/8".parse()?, via: Some(inside) })),
+        Step::Around(Around::Masquerade(Masquerade { source: inside, out: name("eth0")? })),
         forward(None, 80, 80)?,
         forward(Some(std::net::IpAddr::from([127, 0, 0, 1])), 8000, 8010)?,
-        Step::Command(Command::parse(["/bin/sh", "-c", "id"].map(String::from))?),
+        Inside::Command(Command::parse(["/bin/sh", "-c", "id"].map(String::from))?).of_first(),
     ];
     Plan::try_from(Vec::from(steps))
 }

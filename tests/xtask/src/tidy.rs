@@ -34,6 +34,14 @@ const IMPURE: [&str; 9] = [
     "UdpSocket",
 ];
 
+/// Rooms that judge, perform, undo, draw and show steps, each of them in a match of its own.
+const STAGES: [&str; 6] =
+    ["host/plan/src", "host/policy/src", "host/ledger/src", "host/kernel/src", "host/script/src", "host/src"];
+/// What such a match is over.
+const KINDS: [&str; 5] = ["Step::", "Inside::", "Around::", "Link::", "Place::"];
+/// Where one kind of step is looked for among others.
+const SELECTORS: &str = "host/plan/src/plan.rs";
+
 /// Checks all, and tells all that is wrong.
 pub fn tidy() -> Result<()> {
     let mut wrong = Vec::new();
@@ -58,6 +66,14 @@ pub fn tidy() -> Result<()> {
             if let Some(word) = IMPURE.iter().find(|word| line.contains(**word)) {
                 wrong.push(format!("{place}: a pure room has {word}"));
             }
+        })?;
+    }
+    for room in STAGES {
+        each_file(&support::root().join(room), &mut |path, text| {
+            let lines = wildcards(text).into_iter().filter(|_| !path.ends_with(SELECTORS));
+            wrong.extend(lines.map(|line| {
+                format!("{}:{line}: a match over kinds of step with a wildcard", path.display())
+            }));
         })?;
     }
     let init = fs::read_to_string(support::root().join("host/init/src/lib.rs"))
@@ -87,22 +103,81 @@ fn dependencies(package: &str, options: &[&str]) -> Result<BTreeSet<String>> {
 
 /// Every line of code in a directory, with its place; of comments and of what follows `mod tests` none.
 fn each_line(directory: &Path, visit: &mut dyn FnMut(String, &str)) -> Result<()> {
+    each_file(directory, &mut |path, text| {
+        for (number, line) in code(text) {
+            visit(format!("{}:{number}", path.display()), line);
+        }
+    })
+}
+
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate().take_while(|(_, line)| !line.starts_with("mod tests"));
+    lines.map(|(index, line)| (index + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+fn each_file(directory: &Path, visit: &mut dyn FnMut(&Path, &str)) -> Result<()> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
     for entry in entries {
         let path = entry?.path();
         if path.is_dir() {
-            each_line(&path, visit)?;
+            each_file(&path, visit)?;
             continue;
         }
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        for (number, line) in text.lines().enumerate() {
-            if line.starts_with("mod tests") {
-                break;
-            }
-            if !line.trim_start().starts_with("//") {
-                visit(format!("{}:{}", path.display(), number + 1), line);
-            }
-        }
+        visit(&path, &text);
     }
     Ok(())
+}
+
+/// A match that is open: how far in its arms stand, and what was seen of them.
+struct Match {
+    indent: usize,
+    over_kinds: bool,
+    wildcard: Option<usize>,
+}
+
+/// The lines of the wildcards in matches over steps, kinds of link and places. It goes by the indentation, which
+/// `cargo fmt` makes.
+fn wildcards(text: &str) -> Vec<usize> {
+    let (mut open, mut found): (Vec<Match>, Vec<usize>) = (Vec::new(), Vec::new());
+    for (number, line) in code(text).filter(|(_, line)| !line.trim().is_empty()) {
+        let indent = line.len() - line.trim_start().len();
+        while let Some(last) = open.pop_if(|last| indent < last.indent) {
+            found.extend(last.wildcard.filter(|_| last.over_kinds));
+        }
+        if let Some(last) = open.last_mut().filter(|last| last.indent == indent) {
+            let pattern = line.trim_start().trim_start_matches(['|', '(', '&']).trim_start();
+            last.over_kinds |= KINDS
+                .iter()
+                .any(|kind| pattern.starts_with(kind) || pattern.starts_with(&format!("Some({kind}")));
+            if line.trim_start().starts_with("_ =>") || line.trim_start().starts_with("_ if ") {
+                last.wildcard = Some(number);
+            }
+        }
+        if line.trim_end().ends_with('{')
+            && (line.contains(" match ") || line.trim_start().starts_with("match "))
+        {
+            open.push(Match { indent: indent + 4, over_kinds: false, wildcard: None });
+        }
+    }
+    found.extend(open.into_iter().filter(|last| last.over_kinds).filter_map(|last| last.wildcard));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_over_steps_is_found() {
+        let arms = |first: &str, last: &str| {
+            format!(
+                "fn f() {{\n    let x = match step {{\n        {first} => {{\n            match n {{\n                0 => 1,\n                _ => 2,\n            }}\n        }}\n        {last}\n    }};\n}}\n"
+            )
+        };
+        assert_eq!(wildcards(&arms("Step::Inside(..)", "_ => 3,")), [9]);
+        assert_eq!(wildcards(&arms("Some(Around::Link(_))", "_ => 3,")), [9]);
+        assert_eq!(wildcards(&arms("Step::Inside(..)", "Step::Around(_) => 3,")), []);
+        assert_eq!(wildcards(&arms("Some(0)", "_ => 3,")), []);
+    }
 }

@@ -236,8 +236,7 @@ fn own(plan: &Plan) -> Vec<(&LinkName, Family)> {
 }
 
 fn host_end(plan: &Plan, container_address: IpAddr) -> Option<&LinkName> {
-    let link = plan.link_of_container_address(container_address)?;
-    plan.link(link).map(|veth| &veth.host)
+    plan.host_end(plan.interface_with(container_address)?).map(|(_, end)| &end.name)
 }
 
 fn has_switch_per_link(sysctls: &Sysctls) -> Result<bool, Error> {

@@ -14,7 +14,7 @@ use netlink_bindings::{
     utils,
 };
 use nshost_ledger::{Mac, Record};
-use nshost_plan::{Address, Interface, LinkId, LinkName, Plan, Side, Step, Veth};
+use nshost_plan::{Interface, InterfaceId, Link, LinkName, Place, Plan};
 
 use crate::{
     Error,
@@ -42,11 +42,33 @@ const CARRIER_PATIENCE: Duration = Duration::from_millis(20);
 /// `IF_OPER_UP` (RFC 2863).
 const IN_USE: u8 = 6;
 
-/// The interface indexes of a veth pair, each in its own namespace.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Ends {
-    pub(crate) host: u32,
-    pub(crate) container: u32,
+/// The kernel's indexes of the interfaces that a plan makes, each in its own namespace.
+#[derive(Debug)]
+pub(crate) struct Indexes(Vec<u32>);
+
+impl Indexes {
+    /// None for one that was not made.
+    pub(crate) fn of(&self, interface: Interface) -> Option<u32> {
+        match interface {
+            Interface::Loopback(_) => Some(LOOPBACK),
+            Interface::Made(InterfaceId(id)) => self.0.get(usize::from(id)).copied(),
+        }
+    }
+
+    fn set(&mut self, id: InterfaceId, index: u32) {
+        if let Some(mine) = self.0.get_mut(usize::from(id.0)) {
+            *mine = index;
+        }
+    }
+}
+
+/// The ends of a veth pair between host and container, the host's first.
+fn host_first(first: InterfaceId, link: &Link) -> [(InterfaceId, &LinkName); 2] {
+    let second = InterfaceId(first.0 + 1);
+    match link {
+        Link::Veth([a, b]) if a.at == Place::Host => [(first, &a.name), (second, &b.name)],
+        Link::Veth([a, b]) => [(second, &b.name), (first, &a.name)],
+    }
 }
 
 /// A link as the kernel describes it.
@@ -72,31 +94,35 @@ pub(crate) fn create(
     host: &mut Socket,
     record: &Record,
     container: BorrowedFd<'_>,
-) -> Result<Vec<Ends>, Error> {
+) -> Result<Indexes, Error> {
     let mut batch = Batch::default();
-    for ((_, veth), mac) in record.plan.links().zip(&record.macs) {
-        push_create(&mut batch, veth, *mac, group(record), container);
-        push_get(&mut batch, veth.host.as_str());
+    let pairs: Vec<_> = record.plan.links().map(|(first, link)| host_first(first, link)).collect();
+    for ([(_, host), (_, container_end)], mac) in pairs.iter().zip(&record.macs) {
+        push_create(&mut batch, [host, container_end], *mac, group(record), container);
+        push_get(&mut batch, host.as_str());
     }
-    let mut ends = vec![Ends::default(); record.plan.links().count()];
+    let mut indexes = Indexes(vec![0; record.plan.interfaces().count()]);
     host.query(batch, |request, _, message| {
-        if let (Some(seen), Some(ends)) = (Seen::parse(message), ends.get_mut(request / 2)) {
-            let container = seen.peer.unwrap_or_default();
-            *ends = Ends { host: seen.index, container };
+        if let (Some(seen), Some([(host, _), (container, _)])) =
+            (Seen::parse(message), pairs.get(request / 2))
+        {
+            indexes.set(*host, seen.index);
+            indexes.set(*container, seen.peer.unwrap_or_default());
         }
     })?;
-    Ok(ends)
+    Ok(indexes)
 }
 
 /// Not up: the kernel refuses that for the container's end (ENOTCONN), since its other end is not there
 /// yet; and a host's end that is up before the other is taken out of use again at the first look, for which
 /// the kernel waits as for queues.
-fn push_create(batch: &mut Batch, veth: &Veth, mac: Mac, group: u32, container: BorrowedFd<'_>) {
-    let subject = format!("{} (host) — {} (container)", veth.host, veth.container);
+fn push_create(batch: &mut Batch, ends: [&LinkName; 2], mac: Mac, group: u32, container: BorrowedFd<'_>) {
+    let [host_end, container_end] = ends;
+    let subject = format!("{host_end} (host) — {container_end} (container)");
     let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
     batch.push(libc::RTM_NEWLINK, flags, "make veth", subject, |bytes| {
         OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new())
-            .push_ifname_bytes(veth.host.as_str().as_bytes())
+            .push_ifname_bytes(host_end.as_str().as_bytes())
             .push_address(&mac)
             .push_group(group)
             .push_num_tx_queues(QUEUES)
@@ -107,7 +133,7 @@ fn push_create(batch: &mut Batch, veth: &Veth, mac: Mac, group: u32, container: 
         let data = utils::push_nested_header(bytes, libc::IFLA_INFO_DATA);
         let peer = utils::push_nested_header(bytes, VETH_INFO_PEER);
         OpNewlinkDo::encode_request(bytes, &Ifinfomsg::new())
-            .push_ifname_bytes(veth.container.as_str().as_bytes())
+            .push_ifname_bytes(container_end.as_str().as_bytes())
             .push_net_ns_fd(container.as_raw_fd() as u32)
             .push_num_tx_queues(QUEUES)
             .push_num_rx_queues(QUEUES);
@@ -185,11 +211,11 @@ pub(crate) fn push_dump(batch: &mut Batch, veths_only: bool) {
 /// packet lost is a second lost for TCP. Looking at the link does that work on newer kernels, and on others
 /// it is over before a command can have started, unless the machine is busy; so usually this looks once.
 pub(crate) fn await_carrier(inside: &mut Socket, plan: &Plan) -> Result<(), Error> {
-    let up = |id, side| plan.steps().contains(&Step::Up(Interface::End(id, side)));
+    let up = |id| plan.is_up(Interface::Made(id));
     let mut pending: Vec<&str> = plan
-        .links()
-        .filter(|(id, _)| up(*id, Side::Host) && up(*id, Side::Container))
-        .map(|(_, veth)| veth.container.as_str())
+        .interfaces()
+        .filter(|(id, end)| end.at != Place::Host && up(*id) && plan.peer(*id).is_some_and(up))
+        .map(|(_, end)| end.name.as_str())
         .collect();
     let start = Instant::now();
     while !pending.is_empty() && start.elapsed() < CARRIER_PATIENCE {
@@ -228,19 +254,19 @@ pub fn clear_dying(gone: &[Record]) -> Vec<Error> {
     let failures = socket.exchange(batch, |request, _, message| {
         let (record, (id, name, mac)) = ends[request];
         if let Some(seen) = Seen::parse(message).filter(|seen| seen.is_ours(name, mac)) {
-            dying.push((seen, &record.plan, Interface::End(id, Side::Host)));
+            dying.push((seen, &record.plan, id));
         }
     });
     let mut errors: Vec<Error> =
         failures.into_iter().map(|failure| failure.error).filter(|e| !is_gone(e)).collect();
-    for (seen, plan, interface) in dying {
-        errors.extend(retire(&mut socket, &seen, plan, interface));
+    for (seen, plan, id) in dying {
+        errors.extend(retire(&mut socket, &seen, plan, id));
     }
     errors
 }
 
 /// Takes name and addresses from a dying link.
-fn retire(socket: &mut Socket, seen: &Seen, plan: &Plan, interface: Interface) -> Vec<Error> {
+fn retire(socket: &mut Socket, seen: &Seen, plan: &Plan, id: InterfaceId) -> Vec<Error> {
     let rename = |batch: &mut Batch| {
         push_set(batch, seen.index, "rename", &seen.name, 0, |bytes| {
             let name = format!("{DYING}{:x}\0", seen.index);
@@ -250,8 +276,8 @@ fn retire(socket: &mut Socket, seen: &Seen, plan: &Plan, interface: Interface) -
     };
     let mut batch = Batch::default();
     rename(&mut batch);
-    for address in plan.addresses().filter(|address| address.interface == interface) {
-        address::remove(&mut batch, seen.index, address.cidr, &seen.name);
+    for cidr in plan.addresses_of(id) {
+        address::remove(&mut batch, seen.index, *cidr, &seen.name);
     }
     let mut errors = Vec::new();
     for failure in socket.exchange(batch, |_, _, _| {}) {
@@ -294,11 +320,10 @@ pub fn silence(record: &Record) -> Result<(), Error> {
     let mut batch = Batch::default();
     for seen in find(&mut socket, record)? {
         push_set(&mut batch, seen.index, "set down", &seen.name, 0, |_| {});
-        let own = |(id, _, mac): (LinkId, &LinkName, Mac)| (seen.mac == Some(mac)).then_some(id);
+        let own = |(id, _, mac): (InterfaceId, &LinkName, Mac)| (seen.mac == Some(mac)).then_some(id);
         let Some(id) = record.host_ends().find_map(own) else { continue };
-        let mine = |address: &&Address| address.interface == Interface::End(id, Side::Host);
-        for address in record.plan.addresses().filter(mine) {
-            address::remove(&mut batch, seen.index, address.cidr, &seen.name);
+        for cidr in record.plan.addresses_of(id) {
+            address::remove(&mut batch, seen.index, *cidr, &seen.name);
         }
     }
     let failures = socket.exchange(batch, |_, _, _| {});

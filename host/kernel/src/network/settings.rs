@@ -10,7 +10,7 @@ use netlink_bindings::{
     traits::Pusher,
     utils,
 };
-use nshost_plan::{Interface, LinkId, LinkName, Plan, Side};
+use nshost_plan::{InterfaceId, LinkName, Place, Plan};
 
 use crate::{
     Error,
@@ -60,22 +60,20 @@ pub(crate) fn push_ipv4(batch: &mut Batch, index: u32, name: &LinkName) {
 
 /// Settles IPv6 on all host ends. A kernel without IPv6 has no such settings.
 pub(crate) fn settle_ipv6(sysctls: &Sysctls, plan: &Plan) -> Result<(), Error> {
-    for (id, veth) in plan.links() {
+    for (id, end) in plan.interfaces_at(Place::Host) {
         if speaks_ipv6(plan, id) {
             for name in IPV6 {
-                sysctls.set(&format!("ipv6/conf/{}/{name}", veth.host), false)?;
+                sysctls.set(&format!("ipv6/conf/{}/{name}", end.name), false)?;
             }
         } else {
-            sysctls.set(&format!("ipv6/conf/{}/disable_ipv6", veth.host), true)?;
+            sysctls.set(&format!("ipv6/conf/{}/disable_ipv6", end.name), true)?;
         }
     }
     Ok(())
 }
 
 /// Whether a step of the plan is about IPv6 on this link.
-fn speaks_ipv6(plan: &Plan, link: LinkId) -> bool {
-    plan.addresses().any(|address| {
-        let at = matches!(address.interface, Interface::End(id, Side::Host | Side::Container) if id == link);
-        at && address.cidr.address().is_ipv6()
-    })
+fn speaks_ipv6(plan: &Plan, id: InterfaceId) -> bool {
+    let ends = [Some(id), plan.peer(id)].into_iter().flatten();
+    ends.flat_map(|id| plan.addresses_of(id)).any(|cidr| cidr.address().is_ipv6())
 }

@@ -15,7 +15,7 @@ use nix::{
 use nshost_init::Report;
 pub use nshost_init::Stage;
 use nshost_ledger::Receipt;
-use nshost_plan::{Argument, Namespace, Namespaces, Plan, Step, Variable, show};
+use nshost_plan::{Argument, ContainerId, Inside, Namespace, Namespaces, Plan, Variable, show};
 
 use crate::{
     Error,
@@ -141,9 +141,9 @@ fn stopped(settings: &Settings<'_>) -> Result<Option<EventFd>, Error> {
 fn tree(plan: &Plan, namespaces: Namespaces) -> Option<Wanted> {
     let prepared = namespaces.contains(Namespace::User) && namespaces.contains(Namespace::Mount);
     prepared.then(|| Wanted {
-        private: plan.steps().contains(&Step::PrivatePropagation) || namespaces.contains(Namespace::Pid),
+        private: plan.has_private_propagation(ContainerId::FIRST) || namespaces.contains(Namespace::Pid),
         without_host_proc: namespaces.contains(Namespace::Pid),
-        own_proc: plan.steps().contains(&Step::Proc),
+        own_proc: plan.inside(ContainerId::FIRST).any(|inside| *inside == Inside::Proc),
     })
 }
 

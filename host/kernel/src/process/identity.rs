@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use nix::unistd::Pid;
 use nshost_ledger::Record;
-use nshost_plan::{Namespace, Namespaces};
+use nshost_plan::{ContainerId, Namespace, Namespaces};
 
 use crate::Error;
 
@@ -49,7 +49,7 @@ pub(crate) fn map(record: &Record, pid: Pid) -> Result<(), Error> {
 /// The namespaces that the container gets. Without root there is a user namespace in any case: in the
 /// launcher's own, its root could write the launcher's memory, and uncover what is hidden from it.
 pub(crate) fn namespaces(record: &Record) -> Namespaces {
-    let mut namespaces = record.plan.namespaces();
+    let mut namespaces = record.plan.namespaces(ContainerId::FIRST);
     if record.host_is_private {
         namespaces.insert(Namespace::User);
     }

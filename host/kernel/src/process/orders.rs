@@ -10,7 +10,9 @@ use std::{
 use nix::sys::eventfd::EventFd;
 use nshost_init::{Orders, Stage, Text};
 use nshost_ledger::Record;
-use nshost_plan::{Argument, Command, Namespace, Namespaces, Plan, Step};
+use nshost_plan::{
+    Argument, Command, ContainerId, Inside, Namespace, Namespaces, Plan, ResolvConf, UtsName, Variable,
+};
 
 use crate::{
     Error,
@@ -24,7 +26,7 @@ use crate::{
 
 /// Owns the memory that [`Orders`] point into.
 pub(crate) struct Rendered<'a> {
-    plan: &'a Plan,
+    steps: Steps<'a>,
     namespaces: Namespaces,
     program: Program,
     arguments: Vec<CString>,
@@ -50,11 +52,10 @@ impl<'a> Rendered<'a> {
         namespaces: Namespaces,
         settings: &Settings<'_>,
     ) -> Result<Self, Error> {
-        let plan = &record.plan;
-        let (command, environment) = (settings.command, environment(plan, settings));
+        let steps = Steps::of(&record.plan, ContainerId::FIRST);
+        let (command, environment) = (settings.command, environment(&steps, settings));
         let program = command.first().map_or("", Argument::as_str);
         Ok(Rendered {
-            plan,
             namespaces,
             program: if settings.by_script { Program::granted(program)? } else { Program::typed(program)? },
             arguments: command
@@ -63,8 +64,9 @@ impl<'a> Rendered<'a> {
                 .collect::<Result<_, _>>()?,
             environment: environment.iter().map(|entry| c_string(entry)).collect::<Result<_, _>>()?,
             working_directory: c_string(settings.directory)?,
-            texts: texts(plan),
+            texts: texts(&record.plan, &steps),
             root: identity::host_root(record),
+            steps,
         })
     }
 
@@ -99,7 +101,6 @@ impl<'a> Rendered<'a> {
             })
             .collect();
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
-        let has = |wanted: &Step| self.plan.steps().contains(wanted);
         let own = |kind| self.namespaces.contains(kind);
         // With a user namespace the tree is prepared before the clone: `crate::process::tree`.
         let prepares_mounts = own(Namespace::Mount) && !own(Namespace::User);
@@ -107,17 +108,11 @@ impl<'a> Rendered<'a> {
             gate: channels.gate_waiter.as_raw_fd(),
             report: channels.report_writer.as_raw_fd(),
             user_namespace: own(Namespace::User),
-            hostname: self.name(|step| match step {
-                Step::Hostname(name) => Some(name.as_str()),
-                _ => None,
-            }),
-            domain_name: self.name(|step| match step {
-                Step::DomainName(name) => Some(name.as_str()),
-                _ => None,
-            }),
-            private_propagation: prepares_mounts && has(&Step::PrivatePropagation),
+            hostname: self.steps.hostname.map(|name| name.as_str().as_bytes()),
+            domain_name: self.steps.domain_name.map(|name| name.as_str().as_bytes()),
+            private_propagation: prepares_mounts && self.steps.private_propagation,
             leave_host_proc: prepares_mounts && own(Namespace::Pid),
-            proc: has(&Step::Proc),
+            proc: self.steps.proc,
             texts: &texts,
             terminal: settings.terminal.and_then(Terminal::container_end),
             terminal_for: settings.terminal.map_or([false; 3], Terminal::replaces),
@@ -136,20 +131,43 @@ impl<'a> Rendered<'a> {
     pub(crate) fn into_held(self) -> Option<OwnedFd> {
         self.program.into_held()
     }
+}
 
-    fn name(&self, pick: impl Fn(&Step) -> Option<&str>) -> Option<&[u8]> {
-        self.plan.steps().iter().find_map(pick).map(str::as_bytes)
+/// What of a container's steps its first process does, and what its command gets.
+#[derive(Default)]
+struct Steps<'a> {
+    hostname: Option<&'a UtsName>,
+    domain_name: Option<&'a UtsName>,
+    private_propagation: bool,
+    proc: bool,
+    resolv_conf: Option<&'a ResolvConf>,
+    variables: Vec<&'a Variable>,
+}
+
+impl<'a> Steps<'a> {
+    fn of(plan: &'a Plan, container: ContainerId) -> Self {
+        let mut steps = Steps::default();
+        for inside in plan.inside(container) {
+            match inside {
+                Inside::Hostname(name) => steps.hostname = Some(name),
+                Inside::DomainName(name) => steps.domain_name = Some(name),
+                Inside::PrivatePropagation => steps.private_propagation = true,
+                Inside::Proc => steps.proc = true,
+                Inside::ResolvConf(conf) => steps.resolv_conf = Some(conf),
+                Inside::Variable(variable) => steps.variables.push(variable),
+                // Made by the clone; and what is executed, and where, the launcher says: it may be the operator's word.
+                Inside::Namespace(_) | Inside::Command(_) | Inside::WorkingDirectory(_) => {}
+            }
+        }
+        steps
     }
 }
 
 /// What the container finds in the place of files of the host's.
-fn texts(plan: &Plan) -> Vec<Over> {
-    let conf = plan.steps().iter().find_map(|step| match step {
-        Step::ResolvConf(conf) => Some(conf.render().into_bytes()),
-        _ => None,
-    });
+fn texts(plan: &Plan, steps: &Steps<'_>) -> Vec<Over> {
+    let conf = steps.resolv_conf.map(|conf| conf.render().into_bytes());
     // Where the host has none, there is nothing to mount over, and nobody who looks.
-    let hosts = plan.hosts().and_then(|own| hosts::with(own, Path::new("/etc/hosts")));
+    let hosts = plan.hosts(ContainerId::FIRST).and_then(|own| hosts::with(own, Path::new("/etc/hosts")));
     let conf = conf.map(|says| Over {
         stage: Stage::ResolvConf,
         over: c"/etc/resolv.conf",
@@ -163,11 +181,8 @@ fn texts(plan: &Plan) -> Vec<Over> {
 
 /// A fixed, small environment: the operator's own does not leak into a container. The plan's variables replace
 /// these, and what the operator typed replaces both.
-fn environment(plan: &Plan, settings: &Settings<'_>) -> Vec<String> {
-    let planned = plan.steps().iter().filter_map(|step| match step {
-        Step::Variable(variable) => Some((variable.name(), variable.value())),
-        _ => None,
-    });
+fn environment(steps: &Steps<'_>, settings: &Settings<'_>) -> Vec<String> {
+    let planned = steps.variables.iter().map(|variable| (variable.name(), variable.value()));
     let typed = settings.variables.iter().map(|variable| (variable.name(), variable.value()));
     let term = settings.term.map(|term| ("TERM", term));
     let usual = [("PATH", Command::PATH), ("HOME", "/"), ("container", "nshost")];

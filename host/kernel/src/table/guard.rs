@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Cidr, Interface, Plan, Side, Step};
+use nshost_plan::{Around, Cidr, Interface, InterfaceId, Place, Plan};
 
 use crate::{
     nft::Element,
     table::{
-        family, host_end, interface, join_fields, last_address, octets,
+        family, host_end, interface, join_fields, octets,
         ruleset::{
             element,
             guard::{NETWORKS, NETWORKS_IN_ERRORS, ROUTED, SOURCES, SOURCES_IN_ERRORS},
@@ -18,37 +18,48 @@ use crate::{
 /// All that a plan puts into the table.
 pub(crate) fn elements(plan: &Plan) -> Vec<Element> {
     let mut all = Vec::new();
-    for step in plan.steps() {
-        match step {
-            Step::Address(address) if address.interface.side() == Side::Container => {
-                all.extend(source(plan, address.interface, address.cidr.address()));
-            }
-            Step::Route(route) if route.interface.side() == Side::Host => {
+    for around in plan.around() {
+        match around {
+            Around::Address(address) => all.extend(source(plan, address.interface, address.cidr.address())),
+            Around::Route(route) if plan.place(route.interface) == Some(Place::Host) => {
                 all.extend(network(plan.interface_name(route.interface), route.to));
             }
-            _ => {}
+            // What is routed is told by the addresses for which it is.
+            Around::Route(_)
+            | Around::Link(_)
+            | Around::Up(_)
+            | Around::Masquerade(_)
+            | Around::Forward(_) => {}
         }
     }
     let routed = plan.masquerades().map(|m| m.source).chain(plan.forwards().map(|forward| forward.to));
     all.extend(routed.filter_map(|address| {
-        let link = plan.link_of_container_address(address)?;
-        let name = host_end(plan, Interface::End(link, Side::Host));
+        let name = host_end(plan, plan.interface_with(address)?);
         Some(element(&ROUTED, interface(name), format!("routing by {name}")))
     }));
     all
 }
 
-fn source(plan: &Plan, at: Interface, address: IpAddr) -> [Element; 2] {
-    let host_end = host_end(plan, at);
+/// Of a container's address.
+fn source(plan: &Plan, at: Interface, address: IpAddr) -> Vec<Element> {
+    let Some(id) = container_end(plan, at) else { return Vec::new() };
+    let host_end = host_end(plan, id);
     let key = join_fields(&[&interface(host_end), &octets(address)]);
-    [&SOURCES, &SOURCES_IN_ERRORS].map(|pair| {
-        element(pair.of(family(address)), key.clone(), format!("address {address} behind {host_end}"))
-    })
+    let pairs = [&SOURCES, &SOURCES_IN_ERRORS].into_iter();
+    let words = format!("address {address} behind {host_end}");
+    pairs.map(|pair| element(pair.of(family(address)), key.clone(), words.clone())).collect()
+}
+
+fn container_end(plan: &Plan, at: Interface) -> Option<InterfaceId> {
+    match at {
+        Interface::Loopback(_) => None,
+        Interface::Made(id) => (plan.end(id)?.at != Place::Host).then_some(id),
+    }
 }
 
 fn network(host_end: &str, to: Cidr) -> [Element; 2] {
     let key = join_fields(&[&interface(host_end), &octets(to.address())]);
-    let end = join_fields(&[&interface(host_end), &octets(last_address(to))]);
+    let end = join_fields(&[&interface(host_end), &octets(to.last_address())]);
     [&NETWORKS, &NETWORKS_IN_ERRORS].map(|pair| Element {
         end: Some(end.clone()),
         ..element(pair.of(family(to.address())), key.clone(), format!("network {to} behind {host_end}"))

@@ -1,7 +1,7 @@
 //! Masquerades and forwards: what a container has in `inet nshost-nat`.
 
 use nshost_ledger::Record;
-use nshost_plan::{Forward, Interface, Masquerade, Plan, Protocol, Side};
+use nshost_plan::{Forward, Masquerade, Plan, Protocol};
 
 use crate::{
     nft::Element,
@@ -25,8 +25,8 @@ pub(crate) fn elements(record: &Record) -> Vec<Element> {
         all.extend(published(plan, forward));
     }
     let sources = plan.masquerades().map(|m| m.source).chain(plan.forwards().map(|forward| forward.to));
-    for link in sources.filter_map(|address| plan.link_of_container_address(address)) {
-        all.extend(zone(host_end(plan, Interface::End(link, Side::Host)), record.zone));
+    for id in sources.filter_map(|address| plan.interface_with(address)) {
+        all.extend(zone(host_end(plan, id), record.zone));
     }
     all
 }
@@ -42,7 +42,7 @@ fn zone(host_end: &str, zone: u16) -> [Element; 2] {
 /// Leave to go out, and the host's address for it.
 fn leaving(plan: &Plan, masquerade: &Masquerade) -> Option<[Element; 2]> {
     let Masquerade { source, out } = masquerade;
-    let host_end = host_end(plan, Interface::End(plan.link_of_container_address(*source)?, Side::Container));
+    let host_end = host_end(plan, plan.interface_with(*source)?);
     let key = join_fields(&[&interface(host_end), &octets(*source), &interface(out.as_str())]);
     let subject = format!("masquerade {source} out by {out}");
     Some([&EGRESS, &MASQUERADE].map(|pair| element(pair.of(family(*source)), key.clone(), subject.clone())))
@@ -51,8 +51,8 @@ fn leaving(plan: &Plan, masquerade: &Masquerade) -> Option<[Element; 2]> {
 /// Each forwarded port; and, for a container that calls its own, the host's address as the caller:
 /// its own would make the answer stay inside.
 fn published(plan: &Plan, forward: &Forward) -> Vec<Element> {
-    let Some(link) = plan.link_of_container_address(forward.to) else { return Vec::new() };
-    let (family, link) = (family(forward.to), interface(host_end(plan, Interface::End(link, Side::Host))));
+    let Some(id) = plan.interface_with(forward.to) else { return Vec::new() };
+    let (family, link) = (family(forward.to), interface(host_end(plan, id)));
     let protocol = match forward.protocol {
         Protocol::Tcp => libc::IPPROTO_TCP as u8,
         Protocol::Udp => libc::IPPROTO_UDP as u8,

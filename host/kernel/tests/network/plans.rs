@@ -1,12 +1,12 @@
 //! Plans, written down briefly.
 
 use nshost_plan::{
-    Address, Forward, Interface, LinkId, LinkName, Masquerade, Namespace, Plan, Protocol, Route, Side, Step,
-    Veth,
+    Address, Around, ContainerId, Forward, Inside, Interface, InterfaceId, Link, LinkName, Masquerade,
+    Namespace, Plan, Protocol, Route, Step,
 };
 
-pub const HOST_END: Interface = Interface::End(LinkId(0), Side::Host);
-pub const CONTAINER_END: Interface = Interface::End(LinkId(0), Side::Container);
+pub const HOST_END: Interface = Interface::Made(InterfaceId(0));
+pub const CONTAINER_END: Interface = Interface::Made(InterfaceId(1));
 
 pub struct Draft(Plan);
 
@@ -17,7 +17,7 @@ pub fn tutorial(host: &str) -> Draft {
 
 /// The same with other addresses: `network`.1 and .2.
 pub fn link(host: &str, network: &str) -> Draft {
-    let draft = Draft::bare(host).with(Step::Up(Interface::Loopback));
+    let draft = Draft::bare(host).with(Step::Around(Around::Up(Interface::Loopback(ContainerId::FIRST))));
     draft
         .address(HOST_END, &format!("{network}.1/30"))
         .address(CONTAINER_END, &format!("{network}.2/30"))
@@ -27,8 +27,8 @@ pub fn link(host: &str, network: &str) -> Draft {
 impl Draft {
     /// One link and nothing on it.
     pub fn bare(host: &str) -> Self {
-        let draft = Draft(Plan::default()).with(Step::Namespace(Namespace::Network));
-        draft.with(Step::Veth(Veth { host: name(host), container: name("veth1") }))
+        let draft = Draft(Plan::default()).with(Inside::Namespace(Namespace::Network).of_first());
+        draft.with(Step::Around(Around::Link(Link::from_host(name(host), name("veth1")))))
     }
 
     pub fn with(mut self, step: Step) -> Self {
@@ -37,11 +37,11 @@ impl Draft {
     }
 
     pub fn up(self) -> Self {
-        self.with(Step::Up(HOST_END)).with(Step::Up(CONTAINER_END))
+        self.with(Step::Around(Around::Up(HOST_END))).with(Step::Around(Around::Up(CONTAINER_END)))
     }
 
     pub fn address(self, interface: Interface, cidr: &str) -> Self {
-        self.with(Step::Address(Address { interface, cidr: cidr.parse().expect("address") }))
+        self.with(Step::Around(Around::Address(Address { interface, cidr: cidr.parse().expect("address") })))
     }
 
     /// fd00:`number`::1 and ::2.
@@ -53,11 +53,14 @@ impl Draft {
 
     pub fn route(self, interface: Interface, to: &str, via: Option<&str>) -> Self {
         let via = via.map(|via| via.parse().expect("next hop"));
-        self.with(Step::Route(Route { interface, to: to.parse().expect("destination"), via }))
+        self.with(Step::Around(Around::Route(Route { interface, to: to.parse().expect("destination"), via })))
     }
 
     pub fn masquerade(self, source: &str, out: &str) -> Self {
-        self.with(Step::Masquerade(Masquerade { source: source.parse().expect("source"), out: name(out) }))
+        self.with(Step::Around(Around::Masquerade(Masquerade {
+            source: source.parse().expect("source"),
+            out: name(out),
+        })))
     }
 
     /// Ports `first` to `first + count - 1` of TCP, or of `at` alone, to port 80 and following.
@@ -66,13 +69,13 @@ impl Draft {
     }
 
     pub fn forwarding(self, protocol: Protocol, at: Option<&str>, first: u16, count: u16, to: &str) -> Self {
-        self.with(Step::Forward(Forward {
+        self.with(Step::Around(Around::Forward(Forward {
             protocol,
             host_address: at.map(|at| at.parse().expect("host address")),
             ports: format!("{first}-{}", first + (count - 1)).parse().expect("ports"),
             to: to.parse().expect("target"),
             to_port: 80,
-        }))
+        })))
     }
 
     pub fn done(self) -> Plan {

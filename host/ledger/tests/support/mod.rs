@@ -9,8 +9,8 @@ use std::{
 
 use nshost_ledger::{Claim, ContainerName, Error, Host, Ledger, NetworkNamespaceId, Origin, Receipt};
 use nshost_plan::{
-    Address, AddressFact, Facts, Forward, Interface, LinkId, Namespace, Plan, PortRange, Protocol, Side,
-    Step, Veth,
+    Address, AddressFact, Around, Facts, Forward, Inside, Interface, InterfaceId, Link, Namespace, Plan,
+    PortRange, Protocol, Step,
 };
 use nshost_policy::{Grants, Permit, check};
 
@@ -81,23 +81,32 @@ impl Want {
 
     pub fn plan(&self) -> Plan {
         let mut plan = Plan::default();
-        plan.push(Step::Namespace(Namespace::Network)).unwrap();
+        plan.push(Inside::Namespace(Namespace::Network).of_first()).unwrap();
         for (index, host) in self.links.iter().enumerate() {
             let link = |name: String| name.try_into().unwrap();
-            let veth = Veth { host: link(host.to_string()), container: link(format!("eth{index}")) };
-            plan.push(Step::Veth(veth)).unwrap();
+            let veth = Link::from_host(link(host.to_string()), link(format!("eth{index}")));
+            plan.push(Step::Around(Around::Link(veth))).unwrap();
         }
-        let end = |side| Interface::End(LinkId(0), side);
         if let Some((host, container)) = self.addresses {
-            for (side, cidr) in [(Side::Host, host), (Side::Container, container)] {
-                plan.push(Step::Address(Address { interface: end(side), cidr: cidr.parse().unwrap() }))
-                    .unwrap();
+            for (id, cidr) in [(0, host), (1, container)] {
+                plan.push(Step::Around(Around::Address(Address {
+                    interface: Interface::Made(InterfaceId(id)),
+                    cidr: cidr.parse().unwrap(),
+                })))
+                .unwrap();
             }
             if let Some((protocol, host_address, first, last)) = self.forward {
                 let host_address = host_address.map(|address| address.parse().unwrap());
                 let to = container.split('/').next().unwrap().parse().unwrap();
                 let ports = PortRange::new(first, last).unwrap();
-                plan.push(Step::Forward(Forward { protocol, host_address, ports, to, to_port: 80 })).unwrap();
+                plan.push(Step::Around(Around::Forward(Forward {
+                    protocol,
+                    host_address,
+                    ports,
+                    to,
+                    to_port: 80,
+                })))
+                .unwrap();
             }
         }
         plan

@@ -5,8 +5,9 @@
 use std::net::IpAddr;
 
 use nshost_plan::{
-    AbsolutePath, Address, Cidr, Command, Forward, Interface, LinkId, LinkName, Masquerade, Namespace, Plan,
-    PortRange, Protocol, ResolvConf, Route, Side, Step, UtsName, Variable, Veth,
+    AbsolutePath, Address, Around, Cidr, Command, ContainerId, Forward, Inside, Interface, InterfaceId, Link,
+    LinkName, Masquerade, Namespace, Place, Plan, PortRange, Protocol, ResolvConf, Route, Step, UtsName,
+    Variable,
 };
 use proptest::{
     collection::vec,
@@ -55,10 +56,6 @@ pub fn protocol() -> impl Strategy<Value = Protocol> {
     select(vec![Protocol::Tcp, Protocol::Udp])
 }
 
-pub fn side() -> impl Strategy<Value = Side> {
-    select(vec![Side::Host, Side::Container])
-}
-
 /// Programs that try what a path can be.
 pub fn program() -> impl Strategy<Value = String> {
     let parts = select(vec!["bin", "sh", "..", ".", "", "x", "*", "a\\b", "\u{1b}[2J"]);
@@ -75,8 +72,8 @@ pub fn command() -> impl Strategy<Value = Command> {
 
 pub fn interface() -> impl Strategy<Value = Interface> {
     prop_oneof![
-        1 => Just(Interface::Loopback),
-        9 => (0u16..4, side()).prop_map(|(id, side)| Interface::End(LinkId(id), side)),
+        1 => Just(Interface::Loopback(ContainerId::FIRST)),
+        9 => (0u16..8).prop_map(|id| Interface::Made(InterfaceId(id))),
     ]
 }
 
@@ -84,23 +81,24 @@ fn inner_step() -> impl Strategy<Value = Step> {
     let uts = || "[ -~]{1,8}".prop_map(|text| UtsName::try_from(text).unwrap());
     let path = "/[a-z/]{0,8}".prop_map(|text| AbsolutePath::try_from(text).unwrap());
     let variable = ("[A-Z_][A-Z0-9_]{0,2}", "[^\0]{0,8}")
-        .prop_map(|(name, value)| Step::Variable(Variable::new(name, value).unwrap()));
+        .prop_map(|(name, value)| Inside::Variable(Variable::new(name, value).unwrap()).of_first());
     prop_oneof![
-        select(Namespace::ALL.to_vec()).prop_map(Step::Namespace),
-        uts().prop_map(Step::Hostname),
-        uts().prop_map(Step::DomainName),
-        Just(Step::PrivatePropagation),
-        Just(Step::Proc),
-        vec(ip(), 1..=3).prop_map(|servers| Step::ResolvConf(ResolvConf::try_from(servers).unwrap())),
-        command().prop_map(Step::Command),
+        select(Namespace::ALL.to_vec()).prop_map(|it| Inside::Namespace(it).of_first()),
+        uts().prop_map(|it| Inside::Hostname(it).of_first()),
+        uts().prop_map(|it| Inside::DomainName(it).of_first()),
+        Just(Inside::PrivatePropagation.of_first()),
+        Just(Inside::Proc.of_first()),
+        vec(ip(), 1..=3)
+            .prop_map(|servers| Inside::ResolvConf(ResolvConf::try_from(servers).unwrap()).of_first()),
+        command().prop_map(|it| Inside::Command(it).of_first()),
         variable,
-        path.prop_map(Step::WorkingDirectory),
-        interface().prop_map(Step::Up),
+        path.prop_map(|it| Inside::WorkingDirectory(it).of_first()),
+        interface().prop_map(|it| Around::Up(it).into()),
     ]
 }
 
-pub fn veth() -> impl Strategy<Value = Veth> {
-    (link_name(), link_name()).prop_map(|(host, container)| Veth { host, container })
+pub fn veth() -> impl Strategy<Value = Link> {
+    (link_name(), link_name()).prop_map(|(host, container)| Link::from_host(host, container))
 }
 
 pub fn forward() -> impl Strategy<Value = Forward> {
@@ -113,12 +111,12 @@ pub fn forward() -> impl Strategy<Value = Forward> {
 pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => inner_step(),
-        2 => veth().prop_map(Step::Veth),
-        4 => (interface(), cidr()).prop_map(|(interface, cidr)| Step::Address(Address { interface, cidr })),
+        2 => veth().prop_map(|link| Step::Around(Around::Link(link))),
+        4 => (interface(), cidr()).prop_map(|(interface, cidr)| Step::Around(Around::Address(Address { interface, cidr }))),
         2 => (interface(), network(), proptest::option::of(ip()))
-            .prop_map(|(interface, to, via)| Step::Route(Route { interface, to, via })),
-        2 => (ip(), link_name()).prop_map(|(source, out)| Step::Masquerade(Masquerade { source, out })),
-        2 => forward().prop_map(Step::Forward),
+            .prop_map(|(interface, to, via)| Step::Around(Around::Route(Route { interface, to, via }))),
+        2 => (ip(), link_name()).prop_map(|(source, out)| Step::Around(Around::Masquerade(Masquerade { source, out }))),
+        2 => forward().prop_map(|it| Around::Forward(it).into()),
     ]
 }
 
@@ -132,15 +130,15 @@ pub fn plan() -> impl Strategy<Value = Plan> {
         let mut plan = Plan::default();
         let network = (network > 0).then_some(Namespace::Network);
         for kind in namespaces.into_iter().chain(network) {
-            let _ = plan.push(Step::Namespace(kind));
+            let _ = plan.push(Inside::Namespace(kind).of_first());
         }
         if private {
-            let _ = plan.push(Step::PrivatePropagation);
+            let _ = plan.push(Inside::PrivatePropagation.of_first());
         }
         if let Some((veth, cidr)) = link {
-            let interface = Interface::End(LinkId(0), Side::Container);
-            let _ = plan.push(Step::Veth(veth));
-            let _ = plan.push(Step::Address(Address { interface, cidr }));
+            let interface = Interface::Made(InterfaceId(1));
+            let _ = plan.push(Step::Around(Around::Link(veth)));
+            let _ = plan.push(Step::Around(Around::Address(Address { interface, cidr })));
         }
         for (step, choice) in steps {
             let _ = plan.push(aimed(&plan, step, choice));
@@ -150,15 +148,19 @@ pub fn plan() -> impl Strategy<Value = Plan> {
 }
 
 fn aimed(plan: &Plan, step: Step, choice: Index) -> Step {
-    let inside = plan.addresses().filter(|address| address.interface.side() == Side::Container);
+    let inside = plan.addresses().filter(|address| plan.place(address.interface) != Some(Place::Host));
     let inside: Vec<IpAddr> = inside.map(|address| address.cidr.address()).collect();
     if inside.is_empty() {
         return step;
     }
     let mine = *choice.get(&inside);
     match step {
-        Step::Masquerade(masquerade) => Step::Masquerade(Masquerade { source: mine, ..masquerade }),
-        Step::Forward(forward) => Step::Forward(Forward { to: mine, ..forward }),
+        Step::Around(Around::Masquerade(masquerade)) => {
+            Step::Around(Around::Masquerade(Masquerade { source: mine, ..masquerade }))
+        }
+        Step::Around(Around::Forward(forward)) => {
+            Step::Around(Around::Forward(Forward { to: mine, ..forward }))
+        }
         other => other,
     }
 }

