@@ -43,7 +43,7 @@ impl Reservation {
         let Step::Around(around) = step else { return asked };
         match around {
             Around::Link(link) => {
-                let host = link.ends().iter().filter(|end| end.at == Place::Host);
+                let host = link.ends().iter().filter(|end| end.at.is_host());
                 asked.links.extend(host.map(|end| end.name.clone()));
             }
             Around::Address(address) => match place {

@@ -110,6 +110,19 @@ impl Link {
         }
     }
 
+    /// The ends of a link from the host to a container, the host's first; each with how many of the link's
+    /// interfaces are made before it.
+    pub fn host_first(&self) -> [(u16, &End); 2] {
+        match self {
+            Link::Veth([a, b]) => match (a.at, b.at) {
+                (Place::Container(_), Place::Host) => [(1, b), (0, a)],
+                // Two in one place are in no plan.
+                (Place::Host, Place::Container(_) | Place::Host)
+                | (Place::Container(_), Place::Container(_)) => [(0, a), (1, b)],
+            },
+        }
+    }
+
     /// The end that is not `end`, if there is another: what leaves by one comes in by the other.
     pub fn other_end(&self, end: usize) -> Option<usize> {
         match self {

@@ -23,6 +23,22 @@ pub enum Place {
 }
 
 impl Place {
+    /// Whether it is the host's.
+    pub fn is_host(self) -> bool {
+        match self {
+            Place::Host => true,
+            Place::Container(_) => false,
+        }
+    }
+
+    /// Whose it is, if it is a container's.
+    pub fn container(self) -> Option<ContainerId> {
+        match self {
+            Place::Host => None,
+            Place::Container(id) => Some(id),
+        }
+    }
+
     /// The name in grants and messages.
     pub fn name(self) -> &'static str {
         match self {

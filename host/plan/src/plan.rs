@@ -184,7 +184,7 @@ impl Plan {
     /// The interface, of `id` and its peer, that is the host's.
     pub fn host_end(&self, id: InterfaceId) -> Option<(InterfaceId, &End)> {
         let ends = [Some(id), self.peer(id)].into_iter().flatten();
-        ends.filter_map(|id| Some((id, self.end(id)?))).find(|(_, end)| end.at == Place::Host)
+        ends.filter_map(|id| Some((id, self.end(id)?))).find(|(_, end)| end.at.is_host())
     }
 
     /// Where an interface lives, if the plan has it.
@@ -218,7 +218,7 @@ impl Plan {
     /// Which interface of a container has `address`.
     pub fn interface_with(&self, address: IpAddr) -> Option<InterfaceId> {
         let id = self.index.interface_with(address)?;
-        (self.end(id)?.at != Place::Host).then_some(id)
+        self.end(id)?.at.container().map(|_| id)
     }
 
     /// The forwards, in order.
@@ -240,7 +240,7 @@ impl Plan {
     /// The networks that the host reaches by the plan's links: those of its ends' addresses, and those that
     /// routes lead to, but for a default route's, in which every other lies.
     pub fn host_networks(&self) -> impl Iterator<Item = Cidr> {
-        let at_host = |interface| self.place(interface) == Some(Place::Host);
+        let at_host = |interface| self.place(interface).is_some_and(Place::is_host);
         self.around().filter_map(move |around| match around {
             Around::Address(address) if at_host(address.interface) => Some(address.cidr.network()),
             Around::Route(route) if at_host(route.interface) && route.to.prefix() != 0 => Some(route.to),
@@ -251,7 +251,7 @@ impl Plan {
     /// The addresses that containers have on links. Link-local IPv6 ones mean something on their link only
     /// (RFC 4007), so everybody may have the same.
     pub fn container_addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let inside = self.interfaces().filter(|(_, end)| end.at != Place::Host);
+        let inside = self.interfaces().filter(|(_, end)| end.at.container().is_some());
         inside.flat_map(|(id, _)| self.addresses_of(id)).map(|cidr| cidr.address()).filter(is_meant_for_all)
     }
 

@@ -1,6 +1,6 @@
 //! Which links a container may have.
 
-use nshost_plan::{Around, End, Facts, Link, LinkName, Place, Plan, Step};
+use nshost_plan::{Around, Facts, Link, LinkName, Plan, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -60,10 +60,7 @@ pub(crate) struct Asked<'a> {
 
 /// The names of its ends: the host's first.
 fn names(link: &Link) -> [&LinkName; 2] {
-    match link {
-        Link::Veth([End { name: host, at: Place::Host }, End { name: container, .. }]) => [host, container],
-        Link::Veth([End { name: container, .. }, End { name: host, .. }]) => [host, container],
-    }
+    link.host_first().map(|(_, end)| &end.name)
 }
 
 impl LinkRule {
@@ -125,7 +122,7 @@ impl Noun for LinkRule {
 
 /// The host end's name must be free on the host.
 pub(crate) fn hurdle(link: &Link, facts: &Facts) -> Option<Hurdle> {
-    let host = &link.ends().iter().find(|end| end.at == Place::Host)?.name;
+    let host = &link.ends().iter().find(|end| end.at.is_host())?.name;
     let whose = if facts.taken.links.contains(host) {
         "another container"
     } else if facts.links.iter().any(|link| link.name == host.as_str()) {

@@ -14,7 +14,7 @@ use netlink_bindings::{
     utils,
 };
 use nshost_ledger::{Mac, Record};
-use nshost_plan::{Interface, InterfaceId, Link, LinkName, Place, Plan};
+use nshost_plan::{Interface, InterfaceId, Link, LinkName, Plan};
 
 use crate::{
     Error,
@@ -62,13 +62,9 @@ impl Indexes {
     }
 }
 
-/// The ends of a veth pair between host and container, the host's first.
-fn host_first(first: InterfaceId, link: &Link) -> [(InterfaceId, &LinkName); 2] {
-    let second = InterfaceId(first.0 + 1);
-    match link {
-        Link::Veth([a, b]) if a.at == Place::Host => [(first, &a.name), (second, &b.name)],
-        Link::Veth([a, b]) => [(second, &b.name), (first, &a.name)],
-    }
+/// Both ends of a link, the host's first.
+fn ends(first: InterfaceId, link: &Link) -> [(InterfaceId, &LinkName); 2] {
+    link.host_first().map(|(before, end)| (InterfaceId(first.0 + before), &end.name))
 }
 
 /// A link as the kernel describes it.
@@ -96,7 +92,7 @@ pub(crate) fn create(
     container: BorrowedFd<'_>,
 ) -> Result<Indexes, Error> {
     let mut batch = Batch::default();
-    let pairs: Vec<_> = record.plan.links().map(|(first, link)| host_first(first, link)).collect();
+    let pairs: Vec<_> = record.plan.links().map(|(first, link)| ends(first, link)).collect();
     for ([(_, host), (_, container_end)], mac) in pairs.iter().zip(&record.macs) {
         push_create(&mut batch, [host, container_end], *mac, group(record), container);
         push_get(&mut batch, host.as_str());
@@ -214,7 +210,7 @@ pub(crate) fn await_carrier(inside: &mut Socket, plan: &Plan) -> Result<(), Erro
     let up = |id| plan.is_up(Interface::Made(id));
     let mut pending: Vec<&str> = plan
         .interfaces()
-        .filter(|(id, end)| end.at != Place::Host && up(*id) && plan.peer(*id).is_some_and(up))
+        .filter(|(id, end)| end.at.container().is_some() && up(*id) && plan.peer(*id).is_some_and(up))
         .map(|(_, end)| end.name.as_str())
         .collect();
     let start = Instant::now();

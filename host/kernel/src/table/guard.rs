@@ -21,7 +21,7 @@ pub(crate) fn elements(plan: &Plan) -> Vec<Element> {
     for around in plan.around() {
         match around {
             Around::Address(address) => all.extend(source(plan, address.interface, address.cidr.address())),
-            Around::Route(route) if plan.place(route.interface) == Some(Place::Host) => {
+            Around::Route(route) if plan.place(route.interface).is_some_and(Place::is_host) => {
                 all.extend(network(plan.interface_name(route.interface), route.to));
             }
             // What is routed is told by the addresses for which it is.
@@ -53,7 +53,7 @@ fn source(plan: &Plan, at: Interface, address: IpAddr) -> Vec<Element> {
 fn container_end(plan: &Plan, at: Interface) -> Option<InterfaceId> {
     match at {
         Interface::Loopback(_) => None,
-        Interface::Made(id) => (plan.end(id)?.at != Place::Host).then_some(id),
+        Interface::Made(id) => plan.end(id)?.at.container().map(|_| id),
     }
 }
 
