@@ -64,9 +64,12 @@ fn names(link: &Link) -> [&LinkName; 2] {
 }
 
 impl LinkRule {
+    /// A table is for links of its kind alone.
     fn matches(&self, link: &Link) -> bool {
         let [host, container] = names(link);
-        self.host.matches(host) && self.container.matches(container)
+        match link {
+            Link::Veth(_) => self.host.matches(host) && self.container.matches(container),
+        }
     }
 
     fn has_room(&self, before: &[Step]) -> bool {
@@ -92,7 +95,9 @@ impl Noun for LinkRule {
 
     fn least(asked: Asked<'_>) -> Self {
         let [host, container] = names(asked.link).map(NamePattern::literal);
-        LinkRule { host, container, max: None }
+        match asked.link {
+            Link::Veth(_) => LinkRule { host, container, max: None },
+        }
     }
 
     fn covers(&self, other: &Self) -> bool {

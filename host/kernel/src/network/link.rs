@@ -92,10 +92,16 @@ pub(crate) fn create(
     container: BorrowedFd<'_>,
 ) -> Result<Indexes, Error> {
     let mut batch = Batch::default();
-    let pairs: Vec<_> = record.plan.links().map(|(first, link)| ends(first, link)).collect();
-    for ([(_, host), (_, container_end)], mac) in pairs.iter().zip(&record.macs) {
-        push_create(&mut batch, [host, container_end], *mac, group(record), container);
-        push_get(&mut batch, host.as_str());
+    let mut pairs = Vec::new();
+    for ((first, link), mac) in record.plan.links().zip(&record.macs) {
+        let pair @ [(_, host_end), (_, container_end)] = ends(first, link);
+        match link {
+            Link::Veth(_) => {
+                push_veth(&mut batch, [host_end, container_end], *mac, group(record), container);
+            }
+        }
+        push_get(&mut batch, host_end.as_str());
+        pairs.push(pair);
     }
     let mut indexes = Indexes(vec![0; record.plan.interfaces().count()]);
     host.query(batch, |request, _, message| {
@@ -112,7 +118,7 @@ pub(crate) fn create(
 /// Not up: the kernel refuses that for the container's end (ENOTCONN), since its other end is not there
 /// yet; and a host's end that is up before the other is taken out of use again at the first look, for which
 /// the kernel waits as for queues.
-fn push_create(batch: &mut Batch, ends: [&LinkName; 2], mac: Mac, group: u32, container: BorrowedFd<'_>) {
+fn push_veth(batch: &mut Batch, ends: [&LinkName; 2], mac: Mac, group: u32, container: BorrowedFd<'_>) {
     let [host_end, container_end] = ends;
     let subject = format!("{host_end} (host) — {container_end} (container)");
     let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
