@@ -293,6 +293,26 @@ fn a_launcher_that_is_stopped_gives_the_terminal_back() -> Result<()> {
     shell.is_as_it_was()
 }
 
+/// What is held back when it comes is looked after for a time, however much is printed meanwhile.
+#[test]
+fn a_signal_that_a_busy_command_blocks_ends_it_later() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let host = Host::new()?;
+    let block = "import signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print('ready', flush=True)
+end = time.monotonic() + 1
+while time.monotonic() < end: print('x', flush=True)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM]); time.sleep(100)";
+    let nshost = host.nshost()?.run_script("tutorial")?.args(["--", "/usr/bin/python3", "-c", block]);
+    let mut terminal = Terminal::start(&nshost.under(&["sh", "-c", "\"$@\"; exit $?", "sh"]))?;
+    terminal.expect("ready", SOON)?;
+    signal_launcher(&host, "TERM")?;
+    assert_eq!(terminal.finish(SOON)?, 128 + 15);
+    Ok(())
+}
+
 /// Without a shell that could let it go on, in a group that is orphaned, nothing stops: the key is one like others.
 #[test]
 fn nothing_stops_where_nobody_could_let_it_go_on() -> Result<()> {

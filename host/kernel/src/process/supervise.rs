@@ -1,6 +1,10 @@
 //! Waits for the command: passes on signals, keys and output.
 
-use std::{fs, os::fd::AsFd};
+use std::{
+    fs,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use nix::{
     errno::Errno,
@@ -60,15 +64,16 @@ struct Fate {
 /// A signal that was blocked when it was sent.
 struct HeldBack {
     signal: Signal,
-    /// How often to look whether it still is.
-    looks: u8,
+    /// Until when to look whether it still is.
+    until: Instant,
     /// Whether it is to be sent again, since the kernel has made one of it and one that pended. That may be another's:
     /// a reaper takes the kernel's hangup of its terminal for no more than that.
     again: bool,
 }
 
-/// As many times [`SHORT`]. A process that blocks a signal for longer means to.
-const LOOKS: u8 = 20;
+/// A process that blocks a signal for longer means to. By the clock, and not by how often was looked: each line that
+/// the container prints is an occasion.
+const HELD_BACK: Duration = Duration::from_secs(2);
 
 /// A command that runs for longer than this is waited for with as little memory as possible, in ms.
 const SHORT: u8 = 100;
@@ -400,7 +405,7 @@ impl Wait<'_> {
             Reach::Arrives => Ok(true),
             Reach::Held => {
                 let again = actions.is_some_and(|actions| actions.pending & bit(signal) != 0);
-                self.fate.held = Some(HeldBack { signal, looks: LOOKS, again });
+                self.fate.held = Some(HeldBack { signal, until: Instant::now() + HELD_BACK, again });
                 Ok(true)
             }
             Reach::Lost => self.end_for(signal).map(|()| false),
@@ -414,12 +419,11 @@ impl Wait<'_> {
         let actions = Actions::of(self.running);
         match self.fate_of(held.signal, actions.as_ref()) {
             Reach::Lost => self.end_for(held.signal),
-            Reach::Held if held.looks > 0 => {
+            Reach::Held if Instant::now() < held.until => {
                 if held.again && actions.is_some_and(|actions| actions.pending & bit(held.signal) == 0) {
                     pidfd::signal(&self.running.pidfd, held.signal as i32)?;
                     held.again = false;
                 }
-                held.looks -= 1;
                 self.fate.held = Some(held);
                 Ok(())
             }
