@@ -1,6 +1,6 @@
 //! The first mark of a launch: an instance number and an id.
 
-use std::{os::fd::OwnedFd, path::PathBuf, rc::Rc};
+use std::{collections::HashSet, os::fd::OwnedFd, path::PathBuf, rc::Rc};
 
 use nix::errno::Errno;
 
@@ -104,12 +104,17 @@ pub(crate) fn new_macs(count: usize) -> Result<Vec<Mac>, Error> {
     Ok(macs)
 }
 
-/// A conntrack zone at random, which makes it unlikely that the last container that had it ended a short time
-/// ago; not 0, where everybody's flows are.
-pub(crate) fn new_zone() -> Result<u16, Error> {
-    let mut bytes = [0; 2];
-    random(&mut bytes)?;
-    Ok(u16::from_ne_bytes(bytes).max(1))
+/// A conntrack zone that none of the others has, at random, which makes it unlikely that the last container that had
+/// it ended a short time ago; not 0, where everybody's flows are. There are many more of them than containers.
+pub(crate) fn new_zone(taken: &HashSet<u16>) -> Result<u16, Error> {
+    loop {
+        let mut bytes = [0; 2];
+        random(&mut bytes)?;
+        let zone = u16::from_ne_bytes(bytes);
+        if zone != 0 && !taken.contains(&zone) {
+            return Ok(zone);
+        }
+    }
 }
 
 pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
@@ -117,4 +122,17 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO));
         Error::io("getrandom", PathBuf::from("random bytes"), errno)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_nobody_elses() {
+        let all_but_two: HashSet<u16> = (1..=u16::MAX).filter(|zone| ![7, 8].contains(zone)).collect();
+        for _ in 0..4 {
+            assert!([7, 8].contains(&new_zone(&all_but_two).unwrap()));
+        }
+    }
 }

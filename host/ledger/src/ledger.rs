@@ -1,6 +1,6 @@
 //! The way of a launch through the ledger.
 
-use std::{cell::RefCell, path::Path, rc::Rc};
+use std::{cell::RefCell, collections::HashSet, path::Path, rc::Rc};
 
 use nix::errno::Errno;
 use nshost_plan::{Namespace, Place};
@@ -101,7 +101,7 @@ impl Ledger {
     /// Whether no other that lives has this name, of those that the last look has seen: before a script is asked in
     /// vain. [`Ledger::commit`] asks again.
     pub fn check_name(&self, name: &ContainerName) -> Result<(), Error> {
-        self.check_free(&Reservation::of_name(name.clone()), None)
+        self.check_free(&Reservation::of_name(name.clone()), None).map(drop)
     }
 
     /// Takes the lowest free instance number. Those of containers that the last look found gone are free: so a
@@ -132,7 +132,7 @@ impl Ledger {
             boot: self.host.boot.clone(),
             host: self.host.network,
             host_is_private: origin.host_is_private,
-            zone: new_zone()?,
+            zone: 0,
             macs: new_macs(plan.interfaces_at(Place::Host).count())?,
             plan,
             forwarding: Vec::new(),
@@ -141,7 +141,8 @@ impl Ledger {
             process: None,
             guarding: None,
         };
-        self.check_free(&Reservation::of(&record), Some(&claim.owned.name))?;
+        let zones = self.check_free(&Reservation::of(&record), Some(&claim.owned.name))?;
+        record.zone = new_zone(&zones)?;
         // Of a thousand others, a megabyte that would be kept as long as the container lives.
         self.known.take();
         let has_ids = record.plan.containers().any(|id| record.plan.namespaces(id).contains(Namespace::User))
@@ -155,12 +156,16 @@ impl Ledger {
         if lock.key == self.store.key { Ok(()) } else { Err(Error::Mixed) }
     }
 
-    /// Whether nobody holds what `mine` is. Under the host's lock nobody else comes to hold anything.
-    fn check_free(&self, mine: &Reservation, me: Option<&EntryName>) -> Result<(), Error> {
-        let (known, mut buffer) = (self.known.borrow(), Vec::new());
+    /// Whether nobody holds what `mine` is; and the conntrack zones that somebody has. Under the host's lock nobody
+    /// else comes to hold anything.
+    fn check_free(&self, mine: &Reservation, me: Option<&EntryName>) -> Result<HashSet<u16>, Error> {
+        let (known, mut buffer, mut zones) = (self.known.borrow(), Vec::new(), HashSet::new());
         for name in self.store.list()?.entries {
             let may_collide = match known.held.get(&name) {
-                Some(Some(held)) => mine.collision(held).is_some(),
+                Some(Some(held)) => {
+                    zones.extend(held.zone());
+                    mine.collision(held).is_some()
+                }
                 Some(None) => false,
                 None => Some(&name) != me,
             };
@@ -170,11 +175,12 @@ impl Ledger {
             let seen = look(&self.store, &self.host, &name, &mut buffer)?;
             let Seen::Container { life, record, .. } = seen else { continue };
             let held = held_by(&self.host, life, &record);
+            zones.extend(held.as_ref().and_then(Reservation::zone));
             if let Some(what) = held.and_then(|held| mine.collision(&held)) {
                 let by = Box::new(Occupant::of(&self.store, &name, life, &record));
                 return Err(Error::Taken { what, by });
             }
         }
-        Ok(())
+        Ok(zones)
     }
 }

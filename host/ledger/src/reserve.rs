@@ -37,6 +37,11 @@ impl Reservation {
         Reservation { name: Some(name), ..Reservation::default() }
     }
 
+    /// Its conntrack zone, which is no plan's and so is chosen free.
+    pub fn zone(&self) -> Option<u16> {
+        self.zone
+    }
+
     /// What a step alone asks for that others may have; `place`: where its interface lives, if it names one.
     pub fn of_step(step: &Step, place: Option<Place>) -> Reservation {
         let mut asked = Reservation::default();
@@ -65,7 +70,6 @@ impl Reservation {
     /// What both want, in words; none if they can live side by side.
     pub fn collision(&self, held: &Reservation) -> Option<String> {
         let name = self.name.iter().find(|name| held.name.as_ref() == Some(name));
-        let zone = || self.zone.filter(|zone| held.zone == Some(*zone));
         let link = || self.links.iter().find(|link| held.links.contains(link));
         let network = || {
             let pairs =
@@ -89,7 +93,6 @@ impl Reservation {
             })
             .or_else(|| address().map(|address| format!("address {address}")))
             .or_else(|| forward().map(|f| format!("port {} {}", f.protocol.name(), f.ports)))
-            .or_else(|| zone().map(|zone| format!("conntrack zone {zone}")))
     }
 
     fn has_address(&self, address: IpAddr) -> bool {
